@@ -1,0 +1,112 @@
+# Ultron. `make` builds all under build/, `make help` says what else there is.
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+DESTDIR =
+
+# The programs in pipeline order, and the libraries of each.
+PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast stats
+LIBS_slack-reader = -lcjson
+LIBS_attach-fetch = -lcurl -lcjson -lcrypto
+LIBS_scanner = -lpcre2-8 -larchive -lcjson
+LIBS_classifier = -lpcre2-8 -lcjson
+LIBS_ws-broadcast = -lwebsockets -lcjson -lcrypto
+LIBS_stats = -lcjson
+
+CC = gcc
+CFLAGS = -O2 -g
+WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla
+HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
+	-fstack-clash-protection
+LINKING = -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+
+# `make SANITIZE=1 …` builds the same under build/asan, with ASan and UBSan.
+BUILD = build
+ifdef SANITIZE
+BUILD = build/asan
+CFLAGS = -O1 -g -fno-omit-frame-pointer
+HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LINKING =
+endif
+
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -DULTRON_VERSION='"$(VERSION)"' -Ilib \
+	$(WARNINGS) $(HARDENING) $(CFLAGS) -MMD -MP
+
+BINARIES = $(PROGRAMS:%=$(BUILD)/bin/%)
+LIBRARY = $(BUILD)/libultron.a
+LIBRARY_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c))
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BOOTSTRAP = /usr/share/javascript/bootstrap5/css/bootstrap.min.css
+WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*)) \
+	$(BUILD)/www/bootstrap.min.css
+
+.PHONY: all help test check unit bench install clean
+all: $(BINARIES) $(WWW)
+
+help:
+	@echo 'make          build all programs and the dashboard under build/'
+	@echo 'make test     install what the tests need, then run all of them'
+	@echo 'make check    the same without installing anything'
+	@echo 'make bench    measure speed, latency and memory, print a table'
+	@echo 'make install PREFIX=/usr/local'
+	@echo 'make clean    remove build/'
+
+# A program is all .c files of its folder.
+.SECONDEXPANSION:
+$(BINARIES): $(BUILD)/bin/%: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $$*/*.c)) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING) $(LINKING) -o $@ $^ $(LIBS_$*)
+
+$(LIBRARY): $(LIBRARY_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD)/www/bootstrap.min.css: $(BOOTSTRAP)
+	@mkdir -p $(@D)
+	cp $< $@
+
+$(BUILD)/www/%: ws-broadcast/www/%
+	@mkdir -p $(@D)
+	cp $< $@
+
+# A unit test links the library and the modules it names in a line such as
+# `modules: ws-broadcast/ring.c`.
+modules_of = $(shell sed -n 's/.*modules: *\([^*]*\).*/\1/p' $(1))
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o \
+		$$(patsubst %.c,$(BUILD)/%.o,$$(call modules_of,tests/unit/$$*.c)) $(LIBRARY)
+	$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lcjson -lcrypto
+
+unit: $(UNIT_TESTS)
+	@for test in $^; do $$test || exit 1; done
+
+test:
+	./run.sh --install-for-tests
+	$(MAKE) check
+
+# The unit tests and the programs' tests run on the sanitized build, too.
+check: all
+	$(MAKE) unit
+	$(MAKE) SANITIZE=1 all unit
+	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests
+
+bench: all
+	/usr/bin/python3 bench/bench.py
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ultron/www \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(WWW) $(DESTDIR)$(PREFIX)/share/ultron/www
+	for section in 1 5 7; do install -m 644 man/*.$$section \
+		$(DESTDIR)$(PREFIX)/share/man/man$$section || exit 1; done
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

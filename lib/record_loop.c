@@ -1,0 +1,100 @@
+#include "record_loop.h"
+
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "line_reader.h"
+#include "output.h"
+#include "signals.h"
+
+struct loop {
+	const struct filter *filter;
+	void *arg;
+	struct line_reader *reader;
+	struct record *record;
+	struct buffer out;
+};
+
+static void
+answer_line(struct loop *loop, const struct line *line)
+{
+	const char *name = loop->filter->name;
+
+	if (line->total > line->length) {
+		record_write_error(&loop->out, name, "line over 16 MiB",
+		    line->text, line->length, line->total);
+	} else if (record_parse(loop->record, line->text, line->length) == -1) {
+		record_write_error(&loop->out, name,
+		    record_reason(loop->record), line->text, line->length,
+		    line->total);
+	} else {
+		loop->filter->handle(loop->record, loop->arg);
+		record_write(loop->record, &loop->out);
+	}
+}
+
+static int
+answer_lines(struct loop *loop)
+{
+	struct line line;
+
+	while (line_reader_next(loop->reader, &line)) {
+		answer_line(loop, &line);
+		if (loop->out.length >= OUTPUT_BLOCK_BYTES &&
+		    output_flush(&loop->out) == -1)
+			return -1;
+	}
+	return output_flush(&loop->out);
+}
+
+/* Sleep until there is input, a signal, or the filter's time has come. */
+static void
+wait_for_input(struct loop *loop)
+{
+	struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
+	int timeout_ms = -1;
+
+	if (loop->filter->before_wait != NULL)
+		timeout_ms = loop->filter->before_wait(loop->arg);
+	if (signals_poll(&input, 1, timeout_ms) <= 0)
+		return;
+	if (line_reader_fill(loop->reader) == -1 && errno != EINTR &&
+	    errno != EAGAIN)
+		err(EX_IOERR, "read standard input");
+}
+
+static int
+run_loop(struct loop *loop)
+{
+	while (!line_reader_at_end(loop->reader) && !signals_stop()) {
+		wait_for_input(loop);
+		if (signals_reload() && loop->filter->reload != NULL)
+			loop->filter->reload(loop->arg);
+		if (answer_lines(loop) == -1)
+			return output_failure(errno);
+	}
+	if (loop->filter->before_wait != NULL)
+		loop->filter->before_wait(loop->arg);
+	return signals_stop() || output_close() == 0 ? EX_OK : EX_IOERR;
+}
+
+int
+record_loop(const struct filter *filter, void *arg)
+{
+	struct loop loop = {
+		.filter = filter,
+		.arg = arg,
+		.reader = line_reader_new(STDIN_FILENO, RECORD_BYTES_MAX),
+		.record = record_new(filter->name, filter->own),
+	};
+
+	signals_catch();
+	int status = run_loop(&loop);
+	line_reader_free(loop.reader);
+	record_free(loop.record);
+	buffer_free(&loop.out);
+	return status;
+}

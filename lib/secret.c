@@ -1,0 +1,43 @@
+#include "secret.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "memory.h"
+
+static char *
+read_first_line(const char *variable, const char *path)
+{
+	char *line = NULL;
+	size_t capacity = 0;
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		err(EX_CONFIG, "%s: open %s", variable, path);
+	if (getline(&line, &capacity, file) == -1)
+		errx(EX_CONFIG, "%s: %s is empty", variable, path);
+	fclose(file);
+	line[strcspn(line, "\r\n")] = '\0';
+	return line;
+}
+
+char *
+secret_get(const char *name)
+{
+	const char *value = getenv(name);
+	char file_variable[128];
+
+	if (value != NULL && *value != '\0') {
+		char *secret = xstrdup(value);
+		unsetenv(name);
+		return secret;
+	}
+	snprintf(file_variable, sizeof file_variable, "%s_FILE", name);
+	value = getenv(file_variable);
+	if (value != NULL && *value != '\0')
+		return read_first_line(file_variable, value);
+	return NULL;
+}

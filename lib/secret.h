@@ -1,0 +1,13 @@
+/* Secrets come by environment or by file, never by argument. */
+#ifndef LIB_SECRET_H
+#define LIB_SECRET_H
+
+/*
+ * The value of the environment variable `name`, or else the first line of the
+ * file that `name`_FILE names; NULL where neither is set. The caller frees it.
+ * Exits EX_CONFIG where the file cannot be read. The variable is unset, so
+ * that no child inherits it.
+ */
+char *secret_get(const char *name);
+
+#endif
