@@ -30,6 +30,12 @@ HARDENING = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LINKING =
 endif
 
+# `make V=1` shows the commands whole.
+ifndef V
+Q = @
+say = @printf '%-6s %s\n' $(1) $(2)
+endif
+
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -DULTRON_VERSION='"$(VERSION)"' -Ilib \
 	$(WARNINGS) $(HARDENING) $(CFLAGS) -MMD -MP
 
@@ -53,33 +59,38 @@ help:
 	@echo 'make clean    remove build/'
 
 # A program is all .c files of its folder.
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 .SECONDEXPANSION:
-$(BINARIES): $(BUILD)/bin/%: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard $$*/*.c)) $(LIBRARY)
+$(BINARIES): $(BUILD)/bin/%: $$(call objects_of,$$*) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING) $(LINKING) -o $@ $^ $(LIBS_$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ $(LIBS_$*)
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(BUILD)/www/bootstrap.min.css: $(BOOTSTRAP)
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 $(BUILD)/www/%: ws-broadcast/www/%
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 # A unit test links the library and the modules it names in a line such as
 # `modules: ws-broadcast/ring.c`.
-modules_of = $(shell sed -n 's/.*modules: *\([^*]*\).*/\1/p' $(1))
-$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o \
-		$$(patsubst %.c,$(BUILD)/%.o,$$(call modules_of,tests/unit/$$*.c)) $(LIBRARY)
-	$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lcjson -lcrypto
+modules_of = $(patsubst %.c,$(BUILD)/%.o,$(shell \
+	sed -n 's/.*modules: *\([^*]*\).*/\1/p' tests/unit/$(1).c))
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(call modules_of,$$*) $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lcjson -lcrypto
 
 unit: $(UNIT_TESTS)
 	@for test in $^; do $$test || exit 1; done

@@ -1,0 +1,156 @@
+#include "counters.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "memory.h"
+
+struct counters *
+counters_new(void)
+{
+	struct counters *counters = xcalloc(1, sizeof *counters);
+
+	clock_format(clock_now_us(), counters->first_start);
+	counters->classes = tally_new();
+	counters->types = tally_new();
+	counters->channels = tally_new();
+	counters->patterns = tally_new();
+	counters->attachments = tally_new();
+	return counters;
+}
+
+void
+counters_free(struct counters *counters)
+{
+	if (counters == NULL)
+		return;
+	tally_free(counters->classes);
+	tally_free(counters->types);
+	tally_free(counters->channels);
+	tally_free(counters->patterns);
+	tally_free(counters->attachments);
+	free(counters);
+}
+
+static void
+count_name(struct tally *tally, const char *name)
+{
+	if (name != NULL)
+		tally_add(tally, name, 1);
+}
+
+/* Each pattern once a record, however often it matched. */
+static void
+count_patterns(struct counters *counters, const cJSON *matches)
+{
+	const char *before = NULL;
+	const cJSON *match;
+
+	cJSON_ArrayForEach(match, matches) {
+		const char *name = json_string(match, "pattern");
+
+		if (name != NULL && (before == NULL ||
+		    strcmp(name, before) != 0))
+			tally_add(counters->patterns, name, 1);
+		before = name;
+	}
+}
+
+static void
+count_files(struct counters *counters, const cJSON *fetched)
+{
+	const cJSON *file;
+
+	cJSON_ArrayForEach(file, fetched) {
+		const char *status = json_string(file, "status");
+		const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(file,
+		    "bytes");
+
+		count_name(counters->attachments, status);
+		if (status != NULL && strcmp(status, "ok") == 0 &&
+		    cJSON_IsNumber(bytes) && bytes->valuedouble > 0 &&
+		    bytes->valuedouble < 1e15) {
+			counters->attachment_bytes +=
+			    (int64_t)bytes->valuedouble;
+			counters->bytes_scanned += (int64_t)bytes->valuedouble;
+		}
+	}
+}
+
+/* What became of a message to Slack, once slack-send reports it. */
+static void
+count_delivery(struct counters *counters, struct record *record)
+{
+	const char *status = record_string(record, "status");
+	const char *purpose = record_string(record, "purpose");
+
+	if (status == NULL || strcmp(status, "sent") != 0)
+		return;
+	if (purpose != NULL && strcmp(purpose, "reply") == 0)
+		counters->replied++;
+	else if (purpose != NULL && strcmp(purpose, "forward") == 0)
+		counters->forwarded++;
+	else
+		counters->relayed++;
+}
+
+static void
+count_type(struct counters *counters, struct record *record)
+{
+	const char *type = record_string(record, RECORD_TYPE);
+
+	count_name(counters->types, type);
+	if (type == NULL)
+		return;
+	if (strcmp(type, "message") == 0)
+		counters->messages++;
+	else if (strcmp(type, "delivery") == 0)
+		count_delivery(counters, record);
+}
+
+static void
+count_text(struct counters *counters, const struct record *record)
+{
+	const char *bytes;
+	size_t length;
+
+	if (record_raw(record, RECORD_TEXT, &bytes, &length) && length > 2)
+		counters->bytes_scanned += (int64_t)length - 2;
+}
+
+static void
+time_record(struct counters *counters, struct record *record)
+{
+	const char *received = record_string(record, RECORD_RECEIVED);
+	int64_t received_us, now_us = clock_now_us();
+
+	rate_add(&counters->rate, clock_steady_s());
+	if (received == NULL || clock_parse(received, &received_us) == -1)
+		return;
+	if (now_us - received_us <= LATENCY_US_MAX)
+		latency_add(&counters->latency, now_us - received_us);
+}
+
+void
+counters_take(struct counters *counters, struct record *record)
+{
+	int64_t seq;
+
+	if (record_integer(record, RECORD_SEQ, &seq)) {
+		if (seq <= counters->counted_seq)
+			return;
+		if (seq > counters->seq)
+			counters->seq = seq;
+	}
+	counters->records++;
+	count_type(counters, record);
+	count_text(counters, record);
+	count_name(counters->classes, record_string(record, RECORD_CLASS));
+	count_name(counters->channels, record_string(record, RECORD_CHANNEL));
+	count_patterns(counters, record_array(record, RECORD_MATCHES));
+	count_files(counters, record_array(record, RECORD_FETCHED));
+	if (record_get(record, RECORD_ERROR) != NULL)
+		counters->errors++;
+	time_record(counters, record);
+}

@@ -1,0 +1,43 @@
+/* All that stats knows about the records that passed. */
+#ifndef STATS_COUNTERS_H
+#define STATS_COUNTERS_H
+
+#include <stdint.h>
+
+#include "latency.h"
+#include "rate.h"
+#include "record.h"
+#include "tally.h"
+
+/* A record is not older than this, or it comes from yesterday's recording. */
+#define LATENCY_US_MAX (INT64_C(3600) * 1000000)
+
+/* Counts since the first start ever; latency and rate since this start. */
+struct counters {
+	char first_start[32];	/* RFC 3339 */
+	int64_t counted_seq;	/* up to here an earlier start has counted */
+	int64_t seq;		/* the highest that came */
+	int64_t records;
+	int64_t messages;
+	int64_t replied;
+	int64_t forwarded;
+	int64_t relayed;
+	int64_t errors;
+	int64_t attachment_bytes;
+	int64_t bytes_scanned;
+	struct tally *classes;
+	struct tally *types;
+	struct tally *channels;
+	struct tally *patterns;
+	struct tally *attachments;
+	struct latency latency;
+	struct rate rate;
+};
+
+struct counters *counters_new(void);
+void counters_free(struct counters *counters);
+
+/* Count a record once; what an earlier start has counted is passed over. */
+void counters_take(struct counters *counters, struct record *record);
+
+#endif

@@ -1,0 +1,192 @@
+#include "snapshot.h"
+
+#include <cjson/cJSON.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "memory.h"
+
+#define SNAPSHOT_BYTES_MAX (4 * 1024 * 1024)
+
+/* The numbers and tallies of the file, by their keys. */
+static const struct {
+	const char *key;
+	size_t offset;
+} numbers[] = {
+	{ "total_msg_count", offsetof(struct counters, messages) },
+	{ "replied_msg_count", offsetof(struct counters, replied) },
+	{ "forwarded_msg_count", offsetof(struct counters, forwarded) },
+	{ "total_messages_slacked", offsetof(struct counters, relayed) },
+	{ "records", offsetof(struct counters, records) },
+	{ "seq", offsetof(struct counters, seq) },
+	{ "errors", offsetof(struct counters, errors) },
+	{ "attachment_bytes", offsetof(struct counters, attachment_bytes) },
+	{ "bytes_scanned", offsetof(struct counters, bytes_scanned) },
+}, tallies[] = {
+	{ "classes", offsetof(struct counters, classes) },
+	{ "types", offsetof(struct counters, types) },
+	{ "channels", offsetof(struct counters, channels) },
+	{ "patterns", offsetof(struct counters, patterns) },
+	{ "attachments", offsetof(struct counters, attachments) },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void *
+at_offset(const struct counters *counters, size_t offset)
+{
+	return (char *)counters + offset;
+}
+
+static cJSON *
+make_latency(const struct latency *latency)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(object, "p50",
+	    (double)latency_quantile(latency, 0.50) / 1000);
+	cJSON_AddNumberToObject(object, "p99",
+	    (double)latency_quantile(latency, 0.99) / 1000);
+	cJSON_AddNumberToObject(object, "max", (double)latency->max_us / 1000);
+	return object;
+}
+
+static cJSON *
+make_snapshot(const struct counters *counters)
+{
+	cJSON *root = cJSON_CreateObject();
+	int64_t second = clock_steady_s();
+	char now[CLOCK_TEXT_BYTES];
+
+	clock_format(clock_now_us(), now);
+	cJSON_AddStringToObject(root, "uptime", counters->first_start);
+	cJSON_AddStringToObject(root, "snapshot", now);
+	cJSON_AddNumberToObject(root, "total_attachments_downloaded",
+	    (double)tally_count(counters->attachments, "ok"));
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		cJSON_AddNumberToObject(root, numbers[i].key, (double)
+		    *(int64_t *)at_offset(counters, numbers[i].offset));
+	for (size_t i = 0; i < COUNT(tallies); i++)
+		cJSON_AddItemToObject(root, tallies[i].key, tally_to_json(
+		    *(struct tally **)at_offset(counters, tallies[i].offset)));
+	cJSON_AddNumberToObject(root, "rate_1m",
+	    rate_over(&counters->rate, second, 60));
+	cJSON_AddNumberToObject(root, "rate_5m",
+	    rate_over(&counters->rate, second, 300));
+	cJSON_AddItemToObject(root, "latency_ms",
+	    make_latency(&counters->latency));
+	return root;
+}
+
+/* Write the text to a new file and make it durable; -1 with errno set. */
+static int
+write_durably(const char *path, const char *text)
+{
+	size_t length = strlen(text);
+	int error, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	    0600);
+
+	if (fd == -1)
+		return -1;
+	if (write(fd, text, length) == (ssize_t)length && fdatasync(fd) == 0)
+		return close(fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int
+snapshot_save(const char *path, const struct counters *counters)
+{
+	cJSON *root = make_snapshot(counters);
+	char *text = cJSON_PrintUnformatted(root);
+	struct buffer beside = { 0 };
+	int status = 0;
+
+	buffer_printf(&beside, "%s.new", path);
+	if (text == NULL ||
+	    write_durably(buffer_string(&beside), text) == -1 ||
+	    rename(buffer_string(&beside), path) == -1) {
+		warn("write %s", path);
+		status = -1;
+	}
+	buffer_free(&beside);
+	cJSON_free(text);
+	cJSON_Delete(root);
+	return status;
+}
+
+static void
+add_snapshot(struct counters *counters, const cJSON *root)
+{
+	const char *first_start = json_string(root, "uptime");
+	int64_t ignored;
+
+	if (first_start != NULL && clock_parse(first_start, &ignored) == 0)
+		snprintf(counters->first_start, sizeof counters->first_start,
+		    "%s", first_start);
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		const cJSON *number = cJSON_GetObjectItemCaseSensitive(root,
+		    numbers[i].key);
+
+		if (cJSON_IsNumber(number) && number->valuedouble > 0)
+			*(int64_t *)at_offset(counters, numbers[i].offset) =
+			    (int64_t)number->valuedouble;
+	}
+	for (size_t i = 0; i < COUNT(tallies); i++)
+		tally_add_json(*(struct tally **)at_offset(counters,
+		    tallies[i].offset),
+		    cJSON_GetObjectItemCaseSensitive(root, tallies[i].key));
+	counters->counted_seq = counters->seq;
+}
+
+/* The file's content, which the caller frees, or NULL with errno set. */
+static char *
+read_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		return NULL;
+
+	char *text = xmalloc(SNAPSHOT_BYTES_MAX + 1);
+	size_t length = fread(text, 1, SNAPSHOT_BYTES_MAX, file);
+	text[length] = '\0';
+	fclose(file);
+	return text;
+}
+
+int
+snapshot_load(const char *path, struct counters *counters)
+{
+	char *text = read_file(path);
+
+	if (text == NULL && errno == ENOENT)
+		return 0;
+	if (text == NULL) {
+		warn("open %s", path);
+		return -1;
+	}
+
+	cJSON *root = cJSON_Parse(text);
+	free(text);
+	if (!cJSON_IsObject(root)) {
+		warnx("%s: no snapshot of stats; move it away to start anew",
+		    path);
+		cJSON_Delete(root);
+		return -1;
+	}
+	add_snapshot(counters, root);
+	cJSON_Delete(root);
+	return 0;
+}
