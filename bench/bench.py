@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""Measure Ultron's speed, latency and memory and print a table.
+
+usage: bench.py [--records N]     (make bench)
+
+The figures belong to the machine they were taken on: compare runs of one
+machine. Nothing fails here but a program that does not work.
+"""
+import argparse
+import asyncio
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import aiohttp
+
+HERE = pathlib.Path(__file__).resolve().parent
+BIN = HERE.parent / "build" / "bin"
+VIEWERS = 30
+RUNS = 3
+
+
+def stages(folder, port=0):
+    """The pipeline behind the reader, in order."""
+    return {
+        "attach-fetch": ["--offline", "--spool", folder / "spool"],
+        "scanner": ["--patterns", HERE / "patterns.conf",
+                    "--spool", folder / "spool"],
+        "classifier": ["--classes",
+                       HERE.parent / "examples" / "classes.conf"],
+        "ws-broadcast": ["--listen", f"127.0.0.1:{port}", "--no-auth"],
+        "stats": ["--snapshot", folder / "stats.json"],
+    }
+
+
+def command(name, arguments):
+    return [str(BIN / name), *map(str, arguments)]
+
+
+def start_line(source, folder, sink, stdin=None, port=0):
+    """Start all programs with bare pipes between them."""
+    line = [subprocess.Popen(command("slack-reader", source), stdin=stdin,
+                             stdout=subprocess.PIPE)]
+    chain = list(stages(folder, port).items())
+    for place, (name, arguments) in enumerate(chain):
+        is_last = place == len(chain) - 1
+        child = subprocess.Popen(
+            command(name, arguments), stdin=line[-1].stdout,
+            stdout=sink if is_last else subprocess.PIPE,
+            stderr=subprocess.DEVNULL if name == "ws-broadcast" else None)
+        line[-1].stdout.close()
+        line.append(child)
+    return line
+
+
+def wait_line(line):
+    for child in line:
+        if child.wait() != 0:
+            sys.exit(f"bench: {child.args[0]} ended with {child.returncode}")
+
+
+def make_records(folder, count):
+    path = folder / "records.ndjson"
+    with open(path, "wb") as out:
+        subprocess.run([sys.executable, HERE / "records.py", str(count)],
+                       stdout=out, check=True)
+    return path
+
+
+def best_of(measure):
+    return min(measure() for _ in range(RUNS))
+
+
+def time_filter(name, arguments, path):
+    def run():
+        with open(path, "rb") as records:
+            began = time.monotonic()
+            subprocess.run(command(name, arguments), stdin=records,
+                           stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=True)
+        return time.monotonic() - began
+    return best_of(run)
+
+
+def time_pipeline(folder, path):
+    def run():
+        (folder / "stats.json").unlink(missing_ok=True)
+        began = time.monotonic()
+        wait_line(start_line(["--replay", path, "--speed", "max"], folder,
+                             subprocess.DEVNULL))
+        return time.monotonic() - began
+    return best_of(run)
+
+
+def measure_latency(folder, path, count=1000):
+    """Microseconds for one record alone, door to end, this process's own
+    write and read included."""
+    (folder / "stats.json").unlink(missing_ok=True)
+    line = start_line(["--replay", "-", "--speed", "max"], folder,
+                      subprocess.PIPE, subprocess.PIPE)
+    door, end = line[0].stdin, line[-1].stdout
+    took = []
+    with open(path, "rb") as records:
+        for record in [next(records) for _ in range(count)]:
+            time.sleep(0.001)
+            began = time.perf_counter()
+            door.write(record)
+            door.flush()
+            end.readline()
+            took.append((time.perf_counter() - began) * 1e6)
+    door.close()
+    end.read()
+    wait_line(line)
+    took = sorted(took[10:])
+    return statistics.median(took), took[len(took) * 99 // 100]
+
+
+def read_pss(pid):
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(row.split()[1]) for row in rollup.splitlines()
+                if row.startswith("Pss:"))
+
+
+def find_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def view(session, port, records):
+    """A viewer that has seen so many records."""
+    viewer = await session.ws_connect(
+        f"http://127.0.0.1:{port}/ultronex/ws/slack", max_msg_size=0)
+    seen = 0
+    while seen < records:
+        frame = await viewer.receive_str()
+        seen += sum(row.startswith("{") for row in frame.split("\n"))
+    return viewer
+
+
+async def measure_memory(folder, path):
+    """Sum of PSS in MiB with viewers, after records went through at a pace
+    that a busy day has."""
+    (folder / "stats.json").unlink(missing_ok=True)
+    port = find_port()
+    line = start_line(["--replay", "-", "--speed", "max"], folder,
+                      subprocess.DEVNULL, subprocess.PIPE, port)
+    async with aiohttp.ClientSession() as session:
+        for _ in range(100):
+            try:
+                await session.get(
+                    f"http://127.0.0.1:{port}/ultronex/heartbeat")
+                break
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+        viewers = [asyncio.create_task(view(session, port, 2000))
+                   for _ in range(VIEWERS)]
+        await asyncio.sleep(0.5)
+        with open(path, "rb") as records:
+            for number, record in enumerate(records):
+                if number == 2500:
+                    break
+                line[0].stdin.write(record)
+                if number % 50 == 0:
+                    line[0].stdin.flush()
+                    await asyncio.sleep(0.02)
+        line[0].stdin.flush()
+        open_viewers = await asyncio.gather(*viewers)
+        sizes = {pathlib.Path(child.args[0]).name: read_pss(child.pid) / 1024
+                 for child in line}
+        for viewer in open_viewers:
+            await viewer.close()
+    line[0].stdin.close()
+    await asyncio.get_running_loop().run_in_executor(None, wait_line, line)
+    return sizes
+
+
+def print_row(what, figure, goal=""):
+    print(f"{what:<46} {figure:>18}   {goal}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--records", type=int, default=200_000)
+    count = parser.parse_args().records
+    with tempfile.TemporaryDirectory(prefix="ultron-bench-") as name:
+        folder = pathlib.Path(name)
+        (folder / "spool").mkdir()
+        path = make_records(folder, count)
+        size = path.stat().st_size
+        print(f"{count} records, {size / count:.0f} bytes each, "
+              f"{os.cpu_count()} cores, best of {RUNS}\n")
+        print_row("what", "figure", "goal")
+        took = time_filter("slack-reader",
+                           ["--replay", path, "--speed", "max"], path)
+        print_row("slack-reader alone", f"{count / took:,.0f} rec/s",
+                  "200,000")
+        for stage, arguments in stages(folder).items():
+            took = time_filter(stage, arguments, path)
+            print_row(f"{stage} alone", f"{count / took:,.0f} rec/s",
+                      "200,000")
+        took = time_pipeline(folder, path)
+        print_row("whole pipeline, 10 patterns",
+                  f"{count / took:,.0f} rec/s", "80,000")
+        median, high = measure_latency(folder, path)
+        print_row("one record through the pipeline, median",
+                  f"{median:,.0f} us", "1,000")
+        print_row("the same, 99 of 100", f"{high:,.0f} us")
+        sizes = asyncio.run(measure_memory(folder, path))
+        for stage, size in sizes.items():
+            print_row(f"memory of {stage}", f"{size:.1f} MiB")
+        print_row(f"memory of all, {VIEWERS} viewers (sum of PSS)",
+                  f"{sum(sizes.values()):.1f} MiB", "40")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,400 @@
+#!/bin/sh
+# run.sh: build Ultron if need be, wire its stages into one pipeline and keep
+# them alive. `./run.sh --help` says how to call it; the stages stand once, in
+# order, in run_pipeline.
+set -u
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+bin=$here/build/bin
+
+BUILD_PACKAGES='gcc make pkg-config libc6-dev libcurl4-openssl-dev
+	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
+	libjs-bootstrap5'
+TEST_PACKAGES='libcmocka-dev libasan8 libubsan1 python3-pytest python3-aiohttp
+	python3-selenium chromium chromium-driver mandoc shellcheck jq zip'
+
+# What ultron.conf may hold; the environment may hold the same.
+SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
+	GIPHY_API_KEY SECRET_WEAPON'
+SETTINGS='SLACK_API_URL SLACK_CHANNEL_LIST ULTRONEX_BOT_ID IRONMAN_USER_ID
+	BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME ENVIRONMENT ENV LISTEN
+	STATE SPOOL PATTERNS CLASSES'
+
+EX_USAGE=64
+EX_NOINPUT=66
+EX_UNAVAILABLE=69
+EX_CONFIG=78
+
+usage() {
+	cat <<-'END'
+	usage: run.sh --demo | --replay FILE|DIR|- [--speed max|FACTOR] | --check
+	              [--config FILE] [--state DIR] [--spool DIR]
+	              [--listen ADDR:PORT] [--offline] [--stay]
+
+	Run Ultron's pipeline. Finished records go to standard output.
+
+	  --demo              play a recorded day in a loop, in time-lapse
+	  --replay FILE|DIR|- recorded Slack JSON in any form, an export folder,
+	                      or standard input
+	  --speed max|FACTOR  rhythm of the replay, 1 is as recorded (default 1)
+	  --check             check the configuration, report all errors, run nothing
+	  --config FILE       default: ultron.conf beside run.sh, if it is there
+	  --state DIR         default: state beside run.sh
+	  --spool DIR         downloaded files, default: spool in the state folder
+	  --listen ADDR:PORT  of the dashboard, default: 127.0.0.1:8080
+	  --offline           take files from the spool only, never download
+	  --stay              keep the dashboard up after the end of a replay
+
+	example: ./run.sh --replay day.ndjson --speed max | jq -r .class | sort | uniq -c
+	manual:  man man/ultron.7
+	END
+}
+
+say() {
+	printf 'run.sh: %s\n' "$*" >&2
+}
+
+fail() { # STATUS WORDS...
+	status=$1
+	shift
+	say "$@"
+	exit "$status"
+}
+
+wrong_use() {
+	say "$@"
+	usage | sed -n '1,3p' >&2
+	exit "$EX_USAGE"
+}
+
+# --- what is needed ---------------------------------------------------------
+
+is_installed() {
+	dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q ' installed$'
+}
+
+# Install those of the packages that are missing, saying so.
+install_packages() {
+	command -v dpkg-query >/dev/null 2>&1 || return 0
+	missing=
+	for package in "$@"; do
+		is_installed "$package" || missing="$missing $package"
+	done
+	[ -n "$missing" ] || return 0
+
+	say "installing with apt-get:$missing"
+	root=
+	[ "$(id -u)" -eq 0 ] || root=sudo
+	# shellcheck disable=SC2086  # words are wanted
+	{
+		$root env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
+			--no-install-recommends $missing ||
+		{
+			$root apt-get update -q &&
+			$root env DEBIAN_FRONTEND=noninteractive apt-get install \
+				-qy --no-install-recommends $missing
+		}
+	} >&2 || fail "$EX_UNAVAILABLE" "could not install:$missing"
+}
+
+build() {
+	# shellcheck disable=SC2086
+	install_packages $BUILD_PACKAGES
+	make -s -C "$here" all >&2 ||
+		fail "$EX_UNAVAILABLE" "the build failed, see above"
+}
+
+# --- configuration ----------------------------------------------------------
+
+is_known_setting() {
+	for known in $SECRETS $SETTINGS; do
+		[ "$1" = "$known" ] && return 0
+		[ "$1" = "${known}_FILE" ] && return 0
+	done
+	return 1
+}
+
+# One line of ultron.conf; what the environment has set stays.
+take_setting() { # LINE NUMBER
+	key=${1%%=*}
+	value=${1#*=}
+	case $value in
+	\"*\") value=${value#\"} value=${value%\"} ;;
+	\'*\') value=${value#\'} value=${value%\'} ;;
+	esac
+	if [ "$key" = "$1" ] || ! is_known_setting "$key"; then
+		say "$config:$2: unknown setting: $key"
+		errors=$((errors + 1))
+	elif eval "[ -z \"\${$key+set}\" ]"; then
+		eval "$key=\$value"
+	fi
+}
+
+read_config() {
+	number=0
+	while IFS= read -r line || [ -n "$line" ]; do
+		number=$((number + 1))
+		line=$(printf '%s' "$line" | tr -d '\r' | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//')
+		case $line in
+		'' | '#'*) ;;
+		*) take_setting "$line" "$number" ;;
+		esac
+	done <"$config"
+}
+
+# Secrets reach the programs that need them, no other child (see supervise).
+hide_secrets() {
+	for name in $SECRETS; do
+		eval "[ -n \"\${$name+set}\" ] || continue
+			hidden=\$$name; unset $name; $name=\$hidden"
+	done
+}
+
+must_exist() { # KIND PATH WHAT
+	test "-$1" "$2" && return
+	say "$3: not found: $2"
+	errors=$((errors + 1))
+}
+
+# Let each program judge its own part; they say what is wrong.
+check_config() {
+	case ${HTTP_SCHEME:-http} in
+	http | https) ;;
+	*)
+		say "HTTP_SCHEME: expected http or https: $HTTP_SCHEME"
+		errors=$((errors + 1))
+		;;
+	esac
+	"$bin/scanner" --patterns "$PATTERNS" </dev/null ||
+		errors=$((errors + 1))
+	"$bin/classifier" --classes "$CLASSES" </dev/null ||
+		errors=$((errors + 1))
+	(with_secrets ws-broadcast "$bin/ws-broadcast" --listen "$LISTEN" \
+		--credentials "$STATE/credentials" --check) </dev/null ||
+		errors=$((errors + 1))
+	case $replay in
+	'' | -) ;;
+	*) must_exist r "$replay" "--replay" ;;
+	esac
+	[ "$errors" -eq 0 ] ||
+		fail "$EX_CONFIG" "$errors of the settings must be mended"
+}
+
+# --- stages -----------------------------------------------------------------
+
+# Become a command that has those secrets in its environment which the stage
+# needs; call it in a subshell.
+with_secrets() { # STAGE COMMAND...
+	case $1 in
+	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
+	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
+	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
+		BASIC_AUTH_REALM' ;;
+	*) needed= ;;
+	esac
+	shift
+	for name in $needed; do
+		eval "[ -z \"\${$name+set}\" ] || export $name"
+		eval "[ -z \"\${${name}_FILE+set}\" ] || export ${name}_FILE"
+	done
+	exec "$@"
+}
+
+describe_death() { # STATUS
+	if [ "$1" -gt 128 ]; then
+		echo "was killed by signal $(($1 - 128))"
+	else
+		echo "ended with status $1"
+	fi
+}
+
+# End all with STATUS: stop the source, the end of input walks down the line.
+stop_all() { # STATUS
+	echo "$1" >"$running/status"
+	: >"$running/stopping"
+	stop_source
+}
+
+stop_source() {
+	pid=$(cat "$running/slack-reader.pid" 2>/dev/null) &&
+		kill -TERM "$pid" 2>/dev/null
+}
+
+# How the source goes on after a death: behind what went all the way.
+find_resumption() {
+	sed -n 's/.*,"seq":\([0-9]*\),"errors".*/\1/p' "$STATE/stats.json" 2>/dev/null
+}
+
+# Keep one stage running until its input ends. This shell holds both pipes, so
+# that the neighbours do not notice when the stage dies.
+supervise() { # STAGE ARGUMENTS...
+	stage=$1
+	shift
+	pause=0.2
+	trap '' INT TERM
+	exec 3<&0
+	while :; do
+		after=
+		[ "$stage" = slack-reader ] && after=$(find_resumption)
+		with_secrets "$stage" "$bin/$stage" "$@" \
+			${after:+--after "$after"} <&3 3<&- 9>&- &
+		echo $! >"$running/$stage.pid"
+		[ "$stage" = slack-reader ] && [ -e "$running/stopping" ] &&
+			stop_source
+		began=$(date +%s)
+		wait $!
+		status=$?
+		case $status in
+		0 | 141) break ;; # end of input; nobody reads the output
+		"$EX_USAGE" | "$EX_CONFIG" | "$EX_NOINPUT")
+			stop_all "$status"
+			break
+			;;
+		esac
+		if [ "$stage" = slack-reader ]; then
+			[ ! -e "$running/stopping" ] || break
+			[ "$replay" != - ] || {
+				say "standard input cannot be read twice, stopping"
+				stop_all "$status"
+				break
+			}
+		fi
+		[ $(($(date +%s) - began)) -lt 10 ] || pause=0.2
+		say "$stage $(describe_death "$status"), starting it again in $pause s"
+		sleep "$pause"
+		case $pause in # twice as long, 10 s at most
+		0.2) pause=0.5 ;;
+		0.5) pause=1 ;;
+		1) pause=2 ;;
+		2) pause=5 ;;
+		*) pause=10 ;;
+		esac
+	done
+	rm -f "$running/$stage.pid"
+}
+
+run_pipeline() {
+	# shellcheck disable=SC2086  # options are words
+	supervise slack-reader $source_options --replay "$replay" |
+		supervise attach-fetch --spool "$SPOOL" $fetch_options |
+		supervise scanner --patterns "$PATTERNS" --spool "$SPOOL" |
+		supervise classifier --classes "$CLASSES" |
+		supervise ws-broadcast --listen "$LISTEN" --run "$run" \
+			--stats "$STATE/stats.json" \
+			--credentials "$STATE/credentials" $viewer_options |
+		supervise stats --snapshot "$STATE/stats.json" $stats_options
+}
+
+# Log lines get their time here, unless a person is looking at them.
+run_with_log() {
+	trap '' INT TERM # they are for the shell above, which stops the source
+	if [ -t 2 ]; then
+		run_pipeline
+		return
+	fi
+	{
+		run_pipeline 2>&1 >&4 4>&- |
+			while IFS= read -r line; do
+				printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$line"
+			done >&2
+	} 4>&1
+}
+
+# --- state folder -----------------------------------------------------------
+
+# The lock dies with this shell; the stages do not inherit it.
+open_state() {
+	umask 077
+	mkdir -p "$STATE" || fail "$EX_CONFIG" "cannot make $STATE"
+	exec 9>"$STATE/lock" || fail "$EX_CONFIG" "cannot write in $STATE"
+	flock -n 9 || fail "$EX_UNAVAILABLE" \
+		"another pipeline runs on $STATE: stop it or give another --state DIR"
+	running=$STATE/running
+	rm -rf "$running"
+	mkdir "$running"
+	rm -f "$STATE/stats.json" # a replay counts from 1
+	[ -n "$fetch_options" ] || mkdir -p "$SPOOL"
+}
+
+# --- the whole --------------------------------------------------------------
+
+parse_options() {
+	mode='' replay='' speed=1 config=$here/ultron.conf errors=0
+	source_options='' fetch_options='' viewer_options='' stats_options=''
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--replay | --speed | --config | --state | --spool | --listen)
+			[ $# -gt 1 ] || wrong_use "$1 needs an argument"
+			;;
+		esac
+		case $1 in
+		--demo) mode=demo ;;
+		--replay) mode=replay replay=$2 && shift ;;
+		--speed) speed=$2 && shift ;;
+		--check) mode=check ;;
+		--config) config=$2 && must_exist r "$2" "$1" && shift ;;
+		--state) STATE=$2 && shift ;;
+		--spool) SPOOL=$2 && shift ;;
+		--listen) LISTEN=$2 && shift ;;
+		--offline) fetch_options=--offline ;;
+		--stay) viewer_options=--stay ;;
+		--install-for-tests) mode=install ;;
+		--help | -h) usage && exit 0 ;;
+		*) wrong_use "unknown option: $1" ;;
+		esac
+		shift
+	done
+	[ -n "$mode" ] || wrong_use "say --demo, --replay FILE or --check"
+}
+
+# A day in about twelve minutes, over and over, from the examples.
+choose_demo() {
+	: "${STATE:=$here/state/demo}"
+	replay=$here/examples/qa-day.ndjson
+	SPOOL=$here/examples/spool
+	PATTERNS=$here/examples/patterns.conf
+	CLASSES=$here/examples/classes.conf
+	source_options='--speed 60 --loop'
+	fetch_options=--offline
+}
+
+choose_defaults() {
+	: "${STATE:=$here/state}" "${LISTEN:=127.0.0.1:8080}"
+	: "${SPOOL:=$STATE/spool}"
+	: "${PATTERNS:=$here/examples/patterns.conf}"
+	: "${CLASSES:=$here/examples/classes.conf}"
+	run=$(date +%s)-$$
+}
+
+main() {
+	parse_options "$@"
+	if [ "$mode" = install ]; then
+		# shellcheck disable=SC2086
+		install_packages $BUILD_PACKAGES $TEST_PACKAGES
+		exit 0
+	fi
+	[ ! -r "$config" ] || read_config
+	hide_secrets
+	build
+	source_options="--speed $speed"
+	[ "$mode" != demo ] || choose_demo
+	choose_defaults
+	check_config
+	[ "$mode" != check ] || exit 0
+
+	open_state
+	[ "$mode" != demo ] || exec >/dev/null
+	[ ! -t 2 ] || [ "$mode" = demo ] || stats_options=--summary
+	trap 'stop_all 0' TERM INT
+	exec 3<&0
+	run_with_log <&3 3<&- &
+	pipeline=$!
+	while kill -0 "$pipeline" 2>/dev/null; do
+		wait "$pipeline"
+	done
+	status=$(cat "$running/status" 2>/dev/null || echo 0)
+	rm -rf "$running"
+	exit "$status"
+}
+
+main "$@"
