@@ -36,7 +36,7 @@ static bool
 is_listed(const char *name, const char *const *list)
 {
 	for (; name != NULL && *list != NULL; list++)
-		if (strcmp(name, *list) == 0)
+		if (**list == *name && strcmp(name, *list) == 0)
 			return true;
 	return false;
 }

@@ -150,7 +150,8 @@ mend_escapes(char *json, size_t length)
 static cJSON *
 parse_json(const char *json, size_t length)
 {
-	if (memmem(json, length, "\\u", 2) == NULL)
+	if (memchr(json, '\\', length) == NULL ||
+	    memmem(json, length, "\\u", 2) == NULL)
 		return cJSON_ParseWithLength(json, length);
 
 	char *copy = xstrndup(json, length);
@@ -178,7 +179,8 @@ is_named(const struct record *record, const struct json_member *member,
 	const char *name = record->line + member->name;
 	size_t length = member->name_end - member->name;
 
-	if (strncmp(name, wanted, length) == 0 && wanted[length] == '\0')
+	if (length > 0 && *name == *wanted &&
+	    strncmp(name, wanted, length) == 0 && wanted[length] == '\0')
 		return true;
 	return record->has_escaped_names &&
 	    memchr(name, '\\', length) != NULL &&

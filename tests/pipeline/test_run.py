@@ -1,0 +1,381 @@
+"""run.sh: the whole pipeline on recordings, its deaths, its configuration."""
+import asyncio
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import aiohttp
+import pytest
+
+from conftest import ROOT
+
+STAGES = ["slack-reader", "attach-fetch", "scanner", "classifier",
+          "ws-broadcast", "stats"]
+DAY = ROOT / "examples" / "qa-day.ndjson"
+
+
+def find_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} took over {seconds} s")
+
+
+class Pipeline:
+    """run.sh as a user starts it, on a state folder of its own."""
+
+    def __init__(self, folder, *arguments, env=None, stdin=None):
+        self.state = folder / "state"
+        self.port = find_port()
+        self.log = open(folder / "log", "w+b")
+        self.out = open(folder / "out.ndjson", "w+b")
+        self.run = subprocess.Popen(
+            [ROOT / "run.sh", *map(str, arguments), "--state", self.state,
+             "--listen", f"127.0.0.1:{self.port}"],
+            cwd=ROOT, stdin=stdin or subprocess.DEVNULL, stdout=self.out,
+            stderr=self.log, env={**os.environ, **(env or {})})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.run.poll() is None:
+            self.run.terminate()
+            try:
+                self.run.wait(20)
+            except subprocess.TimeoutExpired:
+                self.run.kill()
+                for stage in STAGES:
+                    self.kill(stage)
+        self.log.close()
+        self.out.close()
+
+    def pid(self, stage):
+        path = self.state / "running" / f"{stage}.pid"
+        try:
+            pid = int(path.read_text())
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return None
+        return pid
+
+    def kill(self, stage, number=signal.SIGKILL):
+        pid = self.pid(stage)
+        if pid is not None:
+            os.kill(pid, number)
+        return pid
+
+    def wait_until_up(self, seconds=60):
+        return wait_for(lambda: all(self.pid(stage) for stage in STAGES),
+                        seconds, "starting all stages")
+
+    def records(self):
+        self.out.seek(0)
+        return [json.loads(line) for line in self.out.read().splitlines()]
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+
+def replay(folder, recording, *more, **keywords):
+    with Pipeline(folder, "--replay", recording, "--speed", "max", "--offline",
+                  *more, **keywords) as pipeline:
+        status = pipeline.run.wait(120)
+        return status, pipeline.records(), pipeline.said()
+
+
+def make_recording(folder, count, per_second):
+    path = folder / "recording.ndjson"
+    with open(path, "w") as out:
+        for number in range(count):
+            seconds, part = divmod(number, per_second)
+            record = {"type": "message", "channel": "C0EXAMPLE1",
+                      "text": f"message {number}",
+                      "ts": f"{1763800000 + seconds}.{part:06d}"}
+            out.write(json.dumps(record) + "\n")
+    return path
+
+
+def test_a_recorded_day_comes_out_whole_and_in_order(tmp_path):
+    status, records, said = replay(
+        tmp_path, DAY, "--spool", ROOT / "examples" / "spool")
+    lines = DAY.read_text().splitlines()
+    assert status == 0, said
+    assert [record["seq"] for record in records] == \
+        list(range(1, len(lines) + 1))
+    for line, record in zip(lines, records):
+        before = json.loads(line)
+        assert before == {name: record[name] for name in before}
+    classes = {record["class"] for record in records}
+    assert classes == {"success", "warning", "danger"}
+
+
+def test_real_messages_pass_and_match_as_grep_says(tmp_path, community):
+    recording = tmp_path / "community.ndjson"
+    recording.write_bytes(community)
+    patterns = tmp_path / "patterns.conf"
+    patterns.write_text("joined text has joined the channel\n"
+                        "haskell text (?i)haskell\n"
+                        "japanese text モナド\n")
+    status, records, said = replay(tmp_path, recording,
+                                   env={"PATTERNS": str(patterns)})
+    assert status == 0, said
+    texts = [json.loads(line)["text"] for line in community.splitlines()]
+    assert [record["text"] for record in records] == texts
+    assert not any("error" in record for record in records)
+    for name, expression in (("joined", "has joined the channel"),
+                             ("japanese", "モナド"),
+                             ("haskell", "(?i)haskell")):
+        hit = sum(any(match["pattern"] == name
+                      for match in record.get("matches", []))
+                  for record in records)
+        asked = subprocess.run(
+            ["jq", "-r", "--arg", "re", expression.replace("(?i)", ""),
+             "--arg", "flags", "i" if expression.startswith("(?i)") else "",
+             "select(.text|test($re;$flags))|1"],
+            input=community, stdout=subprocess.PIPE, check=True).stdout
+        assert hit == len(asked.splitlines()) > 0
+
+
+def test_two_runs_give_the_same_bytes_but_for_the_time(tmp_path):
+    outputs = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        status, _, said = replay(tmp_path / run, DAY, "--spool",
+                                 ROOT / "examples" / "spool")
+        assert status == 0, said
+        out = (tmp_path / run / "out.ndjson").read_bytes()
+        outputs.append(re.sub(rb'"received":"[^"]*"', b"", out))
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_is_back_and_its_neighbours_never_notice(
+        tmp_path, stage):
+    recording = make_recording(tmp_path, 3000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--speed", "1",
+                  "--offline") as pipeline:
+        pipeline.wait_until_up()
+        wait_for(lambda: pipeline.records(), 20, "the first record")
+        before = {name: pipeline.pid(name) for name in STAGES}
+        pipeline.kill(stage)
+        wait_for(lambda: pipeline.pid(stage) not in (None, before[stage]),
+                 2, f"the return of {stage}")
+        others = {name: pipeline.pid(name) for name in STAGES
+                  if name != stage}
+        assert others == {name: pid for name, pid in before.items()
+                          if name != stage}
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+        assert f"{stage} was killed by signal 9" in pipeline.said()
+        records = pipeline.records()
+        texts = [record["text"] for record in records if "text" in record]
+        assert texts[-1] == "message 2999"
+        assert len(texts) > 2000
+        seqs = [record["seq"] for record in records if "seq" in record]
+        if stage != "slack-reader":
+            assert seqs == sorted(set(seqs))
+
+
+def test_a_viewer_goes_on_where_it_was_when_the_broadcaster_dies(tmp_path):
+    recording = make_recording(tmp_path, 2000, per_second=250)
+
+    async def watch(pipeline):
+        seen, after = [], 0
+        async with aiohttp.ClientSession(
+                auth=aiohttp.BasicAuth("qa", "secret")) as session:
+            while not seen or seen[-1] < 2000:
+                url = (f"http://127.0.0.1:{pipeline.port}"
+                       f"/ultronex/ws/slack?after={after}")
+                try:
+                    async with session.ws_connect(url) as viewer:
+                        async for frame in viewer:
+                            for line in frame.data.split("\n"):
+                                if not line.startswith("{"):
+                                    continue
+                                after = json.loads(line)["seq"]
+                                seen.append(after)
+                            if 300 < len(seen) and pipeline.victim is None:
+                                pipeline.victim = pipeline.kill(
+                                    "ws-broadcast")
+                            if seen and seen[-1] == 2000:
+                                break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.05)
+        return seen
+
+    credentials = {"BASIC_AUTH_USERNAME": "qa",
+                   "BASIC_AUTH_PASSWORD": "secret"}
+    with Pipeline(tmp_path, "--replay", recording, "--speed", "1",
+                  "--offline", "--stay", env=credentials) as pipeline:
+        pipeline.victim = None
+        seen = asyncio.run(asyncio.wait_for(watch(pipeline), 60))
+        assert pipeline.victim is not None
+    assert seen == sorted(set(seen))
+    assert len(seen) > 1500
+
+
+def test_term_lets_the_end_of_input_walk_down_the_line(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        wait_for(lambda: len(pipeline.records()) > 100, 20, "100 records")
+        pipeline.run.terminate()
+        assert pipeline.run.wait(20) == 0, pipeline.said()
+        records = pipeline.records()
+    assert [record["seq"] for record in records] == \
+        list(range(1, len(records) + 1))
+    assert len(records) < 5000
+    snapshot = json.loads((tmp_path / "state" / "stats.json").read_text())
+    assert snapshot["seq"] == len(records)
+
+
+def test_a_second_pipeline_on_the_same_folder_is_refused(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=50)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        second = subprocess.run(
+            [ROOT / "run.sh", "--replay", recording, "--offline", "--state",
+             pipeline.state, "--listen", f"127.0.0.1:{find_port()}"],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        assert second.returncode == os.EX_UNAVAILABLE
+        assert b"another pipeline runs on" in second.stderr
+        assert all(pipeline.pid(stage) for stage in STAGES)
+
+
+def test_a_wrong_configuration_met_while_running_stops_all(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=50)
+    patterns = tmp_path / "patterns.conf"
+    patterns.write_text("good text message\n")
+    with Pipeline(tmp_path, "--replay", recording, "--offline",
+                  env={"PATTERNS": str(patterns)}) as pipeline:
+        pipeline.wait_until_up()
+        patterns.write_text("bad text (\n")
+        pipeline.kill("scanner")
+        assert pipeline.run.wait(30) == os.EX_CONFIG, pipeline.said()
+        assert "patterns.conf:1:" in pipeline.said()
+
+
+def test_check_reports_all_errors_in_one_pass(tmp_path):
+    (tmp_path / "patterns.conf").write_text("one text (\ntwo nowhere x\n")
+    (tmp_path / "classes.conf").write_text("purple text x\ndanger text [\n")
+    config = tmp_path / "ultron.conf"
+    config.write_text(
+        "# comment\n\nNO_SUCH_KEY=1\nHTTP_SCHEME=gopher\n"
+        f"PATTERNS={tmp_path}/patterns.conf\n"
+        f"CLASSES='{tmp_path}/classes.conf'\nLISTEN=0.0.0.0:8080\n")
+    done = subprocess.run(
+        [ROOT / "run.sh", "--check", "--config", config, "--state",
+         tmp_path / "state"], stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=120)
+    said = done.stderr.decode()
+    assert done.returncode == os.EX_CONFIG, said
+    for expected in ("ultron.conf:3: unknown setting: NO_SUCH_KEY",
+                     "HTTP_SCHEME: expected http or https: gopher",
+                     "patterns.conf:1:", "patterns.conf:2:",
+                     "classes.conf:1:1:", "classes.conf:2:13:", "0.0.0.0"):
+        assert expected in said
+    assert done.stdout == b""
+    assert not (tmp_path / "state").exists()
+
+
+def test_check_is_silent_about_a_good_configuration(tmp_path):
+    done = subprocess.run(
+        [ROOT / "run.sh", "--check", "--state", tmp_path / "state"],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_recording_that_is_not_there_is_named(tmp_path):
+    done = subprocess.run(
+        [ROOT / "run.sh", "--replay", tmp_path / "nothing.ndjson", "--state",
+         tmp_path / "state"], stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=60)
+    assert done.returncode != 0
+    assert b"nothing.ndjson" in done.stderr
+
+
+def test_standard_input_is_a_recording_too(tmp_path):
+    with open(DAY, "rb") as day, Pipeline(
+            tmp_path, "--replay", "-", "--speed", "max", "--offline",
+            stdin=day) as pipeline:
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+        assert len(pipeline.records()) == len(DAY.read_text().splitlines())
+
+
+def test_a_reader_that_leaves_early_ends_the_pipeline_quietly(tmp_path):
+    recording = make_recording(tmp_path, 20000, per_second=500)
+    done = subprocess.run(
+        f"{ROOT}/run.sh --replay {recording} --speed max --offline"
+        f" --state {tmp_path}/state --listen 127.0.0.1:{find_port()}"
+        " | head -n 3", shell=True, capture_output=True, timeout=60,
+        stdin=subprocess.DEVNULL)
+    assert len(done.stdout.splitlines()) == 3
+    assert b"Broken pipe" not in done.stderr
+
+
+def test_secrets_reach_only_the_programs_that_need_them(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=50)
+    config = tmp_path / "ultron.conf"
+    config.write_text("SLACK_BOT_TOKEN=xoxb-secret-of-the-file\n"
+                      "BASIC_AUTH_USERNAME=qa\n")
+    secrets = {"SLACK_APP_TOKEN": "xapp-secret-of-the-environment",
+               "BASIC_AUTH_PASSWORD": "password-of-the-environment"}
+    needs = {"attach-fetch": {"xoxb-"}, "slack-reader": {"xoxb-", "xapp-"},
+             "ws-broadcast": {"password-"}}
+    with Pipeline(tmp_path, "--replay", recording, "--offline", "--config",
+                  config, env=secrets) as pipeline:
+        pipeline.wait_until_up()
+        wait_for(pipeline.records, 20, "the first record")
+        for stage in STAGES:
+            process = pathlib.Path(f"/proc/{pipeline.pid(stage)}")
+            arguments = (process / "cmdline").read_text()
+            environment = (process / "environ").read_text()
+            for secret in ("xoxb-", "xapp-", "password-"):
+                assert secret not in arguments
+                if secret not in needs.get(stage, ()):
+                    assert secret not in environment, stage
+        pipeline.run.terminate()
+        pipeline.run.wait(20)
+        assert "secret-of" not in pipeline.said()
+        pipeline.out.seek(0)
+        assert b"secret-of" not in pipeline.out.read()
+
+
+def test_the_state_folder_is_private(tmp_path):
+    status, _, said = replay(tmp_path, DAY)
+    assert status == 0, said
+    for path in [tmp_path / "state", *(tmp_path / "state").rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_log_lines_carry_the_time(tmp_path):
+    _, _, said = replay(tmp_path, DAY)
+    for line in said.splitlines():
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", line), line
+
+
+def test_wrong_use_is_explained():
+    for arguments in ([], ["--no-such"], ["--replay"]):
+        done = subprocess.run([ROOT / "run.sh", *arguments],
+                              capture_output=True, timeout=10)
+        assert done.returncode == os.EX_USAGE
+        assert b"usage: run.sh" in done.stderr and done.stdout == b""
+
+
+def test_run_sh_is_clean_for_shellcheck():
+    subprocess.run(["shellcheck", ROOT / "run.sh"], check=True)
