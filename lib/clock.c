@@ -5,22 +5,37 @@
 #include <string.h>
 #include <time.h>
 
-int64_t
-clock_now_us(void)
+static int64_t
+read_us(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t
+clock_now_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
+int64_t
+clock_steady_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_steady_ms(void)
+{
+	return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t
 clock_steady_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return now.tv_sec;
+	return read_us(CLOCK_MONOTONIC_COARSE) / 1000000;
 }
 
 void

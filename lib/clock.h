@@ -6,8 +6,14 @@
 
 #define CLOCK_TEXT_BYTES 32
 
-/* Microseconds since 1970, and seconds of a clock that never jumps. */
+/* Microseconds since 1970. */
 int64_t clock_now_us(void);
+
+/* Of a clock that never jumps, for deadlines, pauses and rates. */
+int64_t clock_steady_us(void);
+int64_t clock_steady_ms(void);
+
+/* The same in seconds, cheaper, up to 10 ms behind. */
 int64_t clock_steady_s(void);
 
 /* Write as 2026-11-22T10:00:00.000000Z into CLOCK_TEXT_BYTES bytes. */

@@ -89,13 +89,32 @@ add_text(struct collection *all, const char *text, bool is_escaped)
 	end_piece(all, piece);
 }
 
+/* A leaf that stands for a thing, and how people see it. */
+struct leaf_kind {
+	const char *type;
+	const char *before;
+	const char *member;
+	const char *after;
+};
+
+static void
+append_named_leaf(struct buffer *text, const struct leaf_kind *kind,
+    const cJSON *leaf)
+{
+	const char *name = json_string(leaf, kind->member);
+
+	if (name == NULL)
+		return;
+	buffer_append_string(text, kind->before);
+	buffer_append_string(text, name);
+	buffer_append_string(text, kind->after);
+}
+
 /* One leaf of a rich_text section, as people see it. */
 static void
 append_leaf(struct buffer *text, const cJSON *leaf)
 {
-	static const struct {
-		const char *type, *before, *member, *after;
-	} leaves[] = {
+	static const struct leaf_kind leaves[] = {
 		{ "emoji", ":", "name", ":" }, { "user", "@", "user_id", "" },
 		{ "usergroup", "@", "usergroup_id", "" },
 		{ "channel", "#", "channel_id", "" },
@@ -105,22 +124,22 @@ append_leaf(struct buffer *text, const cJSON *leaf)
 	};
 	const char *type = json_string(leaf, "type");
 	const char *value = json_string(leaf, "text");
+	const char *url = json_string(leaf, "url");
 
-	if (type != NULL && strcmp(type, "link") == 0 &&
-	    json_string(leaf, "url") != NULL) {
-		slack_markup_link(text, json_string(leaf, "url"), value);
+	if (type == NULL || strcmp(type, "text") == 0) {
+		if (value != NULL)
+			buffer_append_string(text, value);
 		return;
 	}
-	for (size_t i = 0; type != NULL && i < sizeof leaves / sizeof leaves[0];
-	    i++) {
-		const char *named = json_string(leaf, leaves[i].member);
-		if (strcmp(type, leaves[i].type) != 0 || named == NULL)
-			continue;
-		buffer_append_string(text, leaves[i].before);
-		buffer_append_string(text, named);
-		buffer_append_string(text, leaves[i].after);
+	if (strcmp(type, "link") == 0 && url != NULL) {
+		slack_markup_link(text, url, value);
 		return;
 	}
+	for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++)
+		if (strcmp(type, leaves[i].type) == 0) {
+			append_named_leaf(text, &leaves[i], leaf);
+			return;
+		}
 	if (value != NULL)
 		buffer_append_string(text, value);
 }

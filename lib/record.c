@@ -174,13 +174,12 @@ is_escaped_name(const char *name, size_t length, const char *wanted)
 
 static bool
 is_named(const struct record *record, const struct json_member *member,
-    const char *wanted)
+    const char *wanted, size_t wanted_length)
 {
 	const char *name = record->line + member->name;
 	size_t length = member->name_end - member->name;
 
-	if (length > 0 && *name == *wanted &&
-	    strncmp(name, wanted, length) == 0 && wanted[length] == '\0')
+	if (length == wanted_length && memcmp(name, wanted, length) == 0)
 		return true;
 	return record->has_escaped_names &&
 	    memchr(name, '\\', length) != NULL &&
@@ -191,8 +190,11 @@ is_named(const struct record *record, const struct json_member *member,
 static const struct json_member *
 find_member(const struct record *record, const char *name)
 {
+	size_t length = strlen(name);
+
 	for (size_t i = record->index.count; i > 0; i--)
-		if (is_named(record, &record->index.members[i - 1], name))
+		if (is_named(record, &record->index.members[i - 1], name,
+		    length))
 			return &record->index.members[i - 1];
 	return NULL;
 }
@@ -357,9 +359,9 @@ static bool
 is_own(const struct record *record, const struct json_member *member)
 {
 	for (const char *const *name = record->own; *name != NULL; name++)
-		if (is_named(record, member, *name))
+		if (is_named(record, member, *name, strlen(*name)))
 			return true;
-	return is_named(record, member, RECORD_ERROR) &&
+	return is_named(record, member, RECORD_ERROR, strlen(RECORD_ERROR)) &&
 	    !is_error_record(record) && is_own_error(record, member);
 }
 

@@ -1,7 +1,8 @@
 #include "rhythm.h"
 
 #include <limits.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* A larger step back in time is the start of another recording. */
 #define DISORDER_MAX_US 60000000
@@ -58,8 +59,5 @@ rhythm_restart(struct rhythm *rhythm)
 int64_t
 rhythm_now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return clock_steady_us() * 1000;
 }

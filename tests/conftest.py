@@ -8,7 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # `make check` runs the programs' tests a second time on the sanitized build.
-BIN = pathlib.Path(os.environ.get("ULTRON_BIN", ROOT / "build" / "bin"))
+BIN = pathlib.Path(
+    os.environ.get("ULTRON_BIN", ROOT / "build" / "bin")).resolve()
 COMMUNITY = ROOT.parent / "shared" / "recordings" / "community.ndjson"
 
 CRASHES = ("AddressSanitizer", "runtime error", "LeakSanitizer")
