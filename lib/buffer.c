@@ -1,6 +1,7 @@
 #include "buffer.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,41 +72,54 @@ find_escape(char byte)
 	}
 }
 
+static bool
+needs_escape(char byte)
+{
+	return (unsigned char)byte < 0x20 || byte == '"' || byte == '\\';
+}
+
 static void
 append_json_control(struct buffer *buffer, char byte)
 {
+	static const char digits[] = "0123456789abcdef";
 	char escape = find_escape(byte);
 
 	if (escape != 0)
-		buffer_append(buffer, (char[]){'\\', escape}, 2);
+		buffer_append(buffer, (char[]){ '\\', escape }, 2);
 	else
-		buffer_printf(buffer, "\\u%04x", (unsigned char)byte);
+		buffer_append(buffer, (char[]){ '\\', 'u', '0', '0',
+		    digits[byte >> 4], digits[byte & 15] }, 6);
 }
 
 void
 buffer_append_json(struct buffer *buffer, const char *bytes, size_t length)
 {
+	size_t done = 0;
+
 	buffer_append(buffer, "\"", 1);
 	for (size_t at = 0; at < length;) {
 		size_t width = utf8_character(bytes + at, length - at);
 
-		if (width == 0) {
-			buffer_append_string(buffer, "\xef\xbf\xbd");
-			width = 1;
-		} else if (width == 1 && ((unsigned char)bytes[at] < 0x20 ||
-		    bytes[at] == '"' || bytes[at] == '\\')) {
-			append_json_control(buffer, bytes[at]);
-		} else {
-			buffer_append(buffer, bytes + at, width);
+		if (width > 0 && !needs_escape(bytes[at])) {
+			at += width;
+			continue;
 		}
-		at += width;
+		buffer_append(buffer, bytes + done, at - done);
+		if (width == 0)
+			buffer_append_string(buffer, "\xef\xbf\xbd");
+		else
+			append_json_control(buffer, bytes[at]);
+		done = ++at;
 	}
+	buffer_append(buffer, bytes + done, length - done);
 	buffer_append(buffer, "\"", 1);
 }
 
 void
 buffer_consume(struct buffer *buffer, size_t length)
 {
+	if (length == 0)
+		return;
 	memmove(buffer->data, buffer->data + length, buffer->length - length);
 	buffer->length -= length;
 }

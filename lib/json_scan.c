@@ -15,6 +15,7 @@ struct scan {
 	const char *at;
 	const char *end;
 	const char *reason;
+	size_t values;		/* of the member at hand */
 };
 
 static int
@@ -239,6 +240,7 @@ scan_value(struct scan *scan)
 		skip_blanks(scan);
 		int byte = peek(scan);
 
+		scan->values++;
 		if (byte != '{' && byte != '[') {
 			if (scan_scalar(scan) == -1 ||
 			    leave_value(scan, closers, &depth) == -1)
@@ -278,9 +280,12 @@ add_member(struct json_index *index)
 static int
 scan_member(struct scan *scan, struct json_index *index)
 {
-	struct json_member *member = add_member(index);
 	const char *name_end;
 
+	if (index->count == JSON_MEMBERS_MAX)
+		return fail(scan, "too many members");
+
+	struct json_member *member = add_member(index);
 	skip_blanks(scan);
 	member->name = (size_t)(scan->at - scan->start) + 1;
 	if (scan_name(scan, &name_end) == -1)
@@ -288,9 +293,11 @@ scan_member(struct scan *scan, struct json_index *index)
 	member->name_end = (size_t)(name_end - scan->start);
 	skip_blanks(scan);
 	member->value = (size_t)(scan->at - scan->start);
+	scan->values = 0;
 	if (scan_value(scan) == -1)
 		return -1;
 	member->value_end = (size_t)(scan->at - scan->start);
+	member->values = scan->values;
 	return 0;
 }
 
@@ -324,7 +331,7 @@ scan_object(struct scan *scan, struct json_index *index)
 int
 json_scan(struct json_index *index, const char *text, size_t length)
 {
-	struct scan scan = { text, text, text + length, NULL };
+	struct scan scan = { text, text, text + length, NULL, 0 };
 
 	index->count = 0;
 	if (scan_object(&scan, index) == 0)

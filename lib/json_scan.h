@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #define JSON_DEPTH_MAX 512
+#define JSON_MEMBERS_MAX 65536
 
 /* A member: offsets into the text, the name without its quotes. */
 struct json_member {
@@ -17,6 +18,7 @@ struct json_member {
 	size_t name_end;
 	size_t value;
 	size_t value_end;
+	size_t values;	/* how many there are, nested ones counted */
 };
 
 /* What json_scan found. All zero is an empty index; it can be used again. */

@@ -113,12 +113,21 @@ make_room(struct line_reader *reader)
 	}
 }
 
+/* Is the room that a long line took left over? */
+static bool
+has_spare_room(const struct line_reader *reader)
+{
+	return reader->capacity > KEPT_BYTES &&
+	    reader->end - reader->start + READ_BYTES <= KEPT_BYTES;
+}
+
 ssize_t
 line_reader_fill(struct line_reader *reader)
 {
 	ssize_t count;
 
-	if (reader->capacity - reader->end < READ_BYTES)
+	if (reader->capacity - reader->end < READ_BYTES ||
+	    has_spare_room(reader))
 		make_room(reader);
 	count = read(reader->fd, reader->data + reader->end,
 	    reader->capacity - reader->end);

@@ -1,13 +1,16 @@
 #include "message_text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_letters.h"
 #include "slack_markup.h"
 #include "utf8.h"
 
 #define DEPTH_MAX 32
 #define PIECES_MAX 4096		/* looked at for repetition */
+#define TRIES_MAX 64		/* for a place where whole words repeat */
 #define REPEAT_BYTES 16384	/* so far back a repetition is seen */
 
 /* Text gathered from many places of one message. */
@@ -41,6 +44,20 @@ is_listed(const char *name, const char *const *list)
 	return false;
 }
 
+static bool
+is_word(char byte)
+{
+	return isalnum((unsigned char)byte) || byte == '_' || byte < 0;
+}
+
+/* Is text[at, end) no mere part of words? text ends behind `end`. */
+static bool
+is_bordered(const char *text, size_t at, size_t end)
+{
+	return (at == 0 || !is_word(text[at]) || !is_word(text[at - 1])) &&
+	    (!is_word(text[end - 1]) || !is_word(text[end]));
+}
+
 /* Did an earlier place of the message say the same? */
 static bool
 is_repeated(const struct collection *all, size_t piece)
@@ -53,8 +70,17 @@ is_repeated(const struct collection *all, size_t piece)
 		return false;
 	if (before > REPEAT_BYTES)
 		before = REPEAT_BYTES;
-	return length <= before &&
-	    memmem(text, before, all->text->data + piece, length) != NULL;
+	for (size_t at = 0, tries = 0; tries < TRIES_MAX; at++, tries++) {
+		const char *found = memmem(text + at, before - at,
+		    all->text->data + piece, length);
+
+		if (found == NULL)
+			return false;
+		at = (size_t)(found - text);
+		if (is_bordered(text, at, at + length))
+			return true;
+	}
+	return false;
 }
 
 /* Make what was appended from `piece` on a line of the text, or drop it. */
@@ -67,8 +93,9 @@ end_piece(struct collection *all, size_t piece)
 	if (text->length > piece && is_repeated(all, piece))
 		text->length = piece;
 	if (text->length - all->start > MESSAGE_TEXT_BYTES_MAX) {
-		text->length = all->start + utf8_floor(text->data + all->start,
+		size_t end = all->start + utf8_floor(text->data + all->start,
 		    MESSAGE_TEXT_BYTES_MAX);
+		text->length = end > piece ? end : piece;
 		all->is_whole = false;
 	}
 	if (text->length > piece)
@@ -266,15 +293,9 @@ message_payload(struct record *record, struct buffer *text)
 
 	if (string != NULL) {
 		add_text(&all, string, false);
-	} else if (record_raw(record, RECORD_PAYLOAD, &bytes, &length) &&
-	    memmem(bytes, length, "\\u", 2) == NULL) {
-		buffer_append(text, bytes, length);
+	} else if (record_raw(record, RECORD_PAYLOAD, &bytes, &length)) {
+		json_letters_undo(text, bytes, length);
 		end_piece(&all, all.start);
-	} else if (record_get(record, RECORD_PAYLOAD) != NULL) {
-		char *json = cJSON_PrintUnformatted(
-		    record_get(record, RECORD_PAYLOAD));
-		add_text(&all, json, false);
-		cJSON_free(json);
 	}
 	return close_collection(&all);
 }

@@ -26,6 +26,7 @@ struct record {
 	size_t length;
 	struct json_index index;
 	bool has_escaped_names;
+	bool has_failed;
 	char reason[160];
 
 	struct value *values;
@@ -53,6 +54,7 @@ forget_line(struct record *record)
 		cJSON_Delete(record->values[i].json);
 	record->value_count = 0;
 	record->added.length = 0;
+	record->has_failed = false;
 }
 
 void
@@ -161,6 +163,15 @@ parse_json(const char *json, size_t length)
 	return value;
 }
 
+static cJSON *
+parse_member(const struct record *record, const struct json_member *member)
+{
+	if (member->values > RECORD_VALUES_MAX)
+		return NULL;
+	return parse_json(record->line + member->value,
+	    member->value_end - member->value);
+}
+
 static bool
 is_escaped_name(const char *name, size_t length, const char *wanted)
 {
@@ -223,9 +234,7 @@ record_get(struct record *record, const char *name)
 	for (size_t i = 0; i < record->value_count; i++)
 		if (record->values[i].member == place)
 			return record->values[i].json;
-	return remember_value(record, place,
-	    parse_json(record->line + member->value,
-	    member->value_end - member->value));
+	return remember_value(record, place, parse_member(record, member));
 }
 
 const char *
@@ -334,8 +343,7 @@ append_error(struct buffer *out, const char *stage, const char *reason)
 static bool
 is_own_error(const struct record *record, const struct json_member *member)
 {
-	cJSON *error = parse_json(record->line + member->value,
-	    member->value_end - member->value);
+	cJSON *error = parse_member(record, member);
 	const char *stage = json_string(error, "stage");
 	bool is_own = stage != NULL && strcmp(stage, record->stage) == 0;
 
@@ -372,14 +380,25 @@ record_fail(struct record *record, const char *format, ...)
 	char reason[256];
 	va_list arguments;
 
-	if (error != NULL && !is_own(record, error))
+	if (record->has_failed || (error != NULL && !is_own(record, error)))
 		return;
+	record->has_failed = true;
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof reason, format, arguments);
 	va_end(arguments);
 	if (record->added.length > 0)
 		buffer_append(&record->added, ",", 1);
 	append_error(&record->added, record->stage, reason);
+}
+
+/* Where the comma behind a member stands that another one follows. */
+static size_t
+find_comma(const struct record *record, const struct json_member *member)
+{
+	const char *value_end = record->line + member->value_end;
+
+	return member->value_end + (size_t)((const char *)memchr(value_end, ',',
+	    record->length - member->value_end) - value_end);
 }
 
 /*
@@ -401,7 +420,7 @@ append_foreign_members(const struct record *record, struct buffer *out)
 			any = true;
 			continue;
 		}
-		size_t cut = any ? members[i - 1].value_end
+		size_t cut = any ? find_comma(record, &members[i - 1])
 		    : members[i].name - 1;
 		if (cut > done)
 			buffer_append(out, record->line + done, cut - done);
@@ -412,26 +431,27 @@ append_foreign_members(const struct record *record, struct buffer *out)
 	return any;
 }
 
-/* Where our members would make the record too long, say so instead. */
+/* Where our members and a comma do not fit beside `kept`, say so instead. */
 static void
-mind_the_limit(struct record *record)
+mind_the_limit(struct record *record, size_t kept)
 {
-	if (record->length + record->added.length <= RECORD_BYTES_MAX)
+	if (kept + 1 + record->added.length <= RECORD_BYTES_MAX)
 		return;
 	record->added.length = 0;
+	record->has_failed = false;
 	record_fail(record, "no room for what %s adds in %d MiB",
 	    record->stage, RECORD_BYTES_MAX >> 20);
-	if (record->length + record->added.length > RECORD_BYTES_MAX)
+	if (kept + 1 + record->added.length > RECORD_BYTES_MAX)
 		record->added.length = 0;
 }
 
 void
 record_write(struct record *record, struct buffer *out)
 {
+	size_t before = out->length, brace = record->index.brace;
 	bool any = append_foreign_members(record, out);
-	size_t brace = record->index.brace;
 
-	mind_the_limit(record);
+	mind_the_limit(record, out->length - before + record->length - brace);
 	if (any && record->added.length > 0)
 		buffer_append(out, ",", 1);
 	buffer_append(out, record->added.data, record->added.length);

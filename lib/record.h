@@ -15,6 +15,10 @@
 
 #define RECORD_BYTES_MAX (16 * 1024 * 1024)
 
+/* A member with more values in it is not looked into: cJSON needs 64 bytes
+ * for each of them, and two bytes make one. */
+#define RECORD_VALUES_MAX 262144
+
 /* Slack's members */
 #define RECORD_TYPE "type"
 #define RECORD_SUBTYPE "subtype"
@@ -69,7 +73,8 @@ int record_parse(struct record *record, const char *line, size_t length);
 const char *record_reason(const struct record *record);
 
 /*
- * The value of a member, the last one where the name stands twice, or NULL.
+ * The value of a member, the last one where the name stands twice (within it
+ * cJSON takes the first), or NULL, also where it is over RECORD_VALUES_MAX.
  * It belongs to the record and is gone with the next line. In strings
  * \u0000 and lone surrogates are read as U+FFFD. record_object and its kin
  * answer NULL where the member is of another type.

@@ -73,8 +73,11 @@ take_lines(const char *path, FILE *file,
 	int status = 0;
 
 	while ((length = getline(&text, &capacity, file)) != -1) {
-		while (length > 0 && strchr("\n\r\t ", text[length - 1]))
+		while (length > 0 && text[length - 1] != '\0' &&
+		    strchr("\n\r\t ", text[length - 1]))
 			text[--length] = '\0';
+		if (line.number == 0 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+			memmove(text, text + 3, (size_t)(length -= 3) + 1);
 		if (++line.number > RULE_LINES_MAX) {
 			rule_line_complain(&line, 1, "more than %d lines",
 			    RULE_LINES_MAX);

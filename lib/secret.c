@@ -21,6 +21,9 @@ read_first_line(const char *variable, const char *path)
 		errx(EX_CONFIG, "%s: %s is empty", variable, path);
 	fclose(file);
 	line[strcspn(line, "\r\n")] = '\0';
+	if (*line == '\0')
+		errx(EX_CONFIG, "%s: %s: the first line is empty", variable,
+		    path);
 	return line;
 }
 

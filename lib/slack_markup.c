@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define TOKEN_BYTES_MAX 8192
-
 static bool
 starts_with(const char *text, size_t length, const char *prefix)
 {
@@ -89,7 +87,8 @@ is_url(const char *text, size_t length)
 {
 	size_t at = 0;
 
-	while (at < length && (isalnum((unsigned char)text[at]) ||
+	while (at < length && text[at] != '\0' &&
+	    (isalnum((unsigned char)text[at]) ||
 	    strchr("+.-", text[at]) != NULL))
 		at++;
 	return at > 0 && at < length && text[at] == ':' &&
@@ -127,7 +126,7 @@ append_token(struct buffer *out, const char *token, size_t length)
 	const char *label = bar != NULL ? bar + 1 : "";
 	size_t label_length = bar != NULL ? length - target - 1 : 0;
 
-	if (target > 1 && strchr("@#!", token[0]) != NULL)
+	if (target > 1 && token[0] != '\0' && strchr("@#!", token[0]) != NULL)
 		append_mention(out, token, target, label, label_length);
 	else if (is_url(token, target))
 		append_link(out, token, target, label, label_length);
@@ -149,9 +148,10 @@ slack_markup_undo(struct buffer *out, const char *text, size_t length)
 		if (length == 0)
 			return;
 
-		size_t window = length < TOKEN_BYTES_MAX ? length
-		    : TOKEN_BYTES_MAX;
-		const char *close = memchr(text, '>', window);
+		/* A token holds no other: each byte is looked at once. */
+		const char *next = memchr(text + 1, '<', length - 1);
+		const char *close = memchr(text, '>', next != NULL
+		    ? (size_t)(next - text) : length);
 		size_t taken = 1;
 		if (close != NULL && append_token(out, text + 1,
 		    (size_t)(close - text) - 1))
