@@ -512,7 +512,10 @@ def test_a_file_that_shrinks_does_no_harm(spool, tmp_path):
     scanner.process.stdin.write(json.dumps({"fetched": [
         {"file": "F1", "status": "ok", "path": "aa"}]}).encode() + b"\n")
     scanner.process.stdin.flush()
-    time.sleep(0.3)
+    maps = f"/proc/{scanner.process.pid}/maps"
+    deadline = time.monotonic() + 10
+    while str(spool / "aa") not in open(maps, encoding="utf-8").read():
+        assert time.monotonic() < deadline
     os.truncate(spool / "aa", 4096)
     answer = json.loads(scanner.process.stdout.readline())
     assert "the file became shorter while it was read" in reasons(answer)

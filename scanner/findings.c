@@ -1,0 +1,167 @@
+#include "findings.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+#define REASON_BYTES_MAX 200
+
+void
+findings_clear(struct findings *findings)
+{
+	findings->match_count = 0;
+	findings->limit_count = 0;
+	findings->limits_left_out = 0;
+	findings->matches_seen = 0;
+	findings->cost_limits = 0;
+	findings->strings.length = 0;
+}
+
+void
+findings_free(struct findings *findings)
+{
+	free(findings->matches);
+	buffer_free(&findings->strings);
+	buffer_free(&findings->json);
+}
+
+size_t
+findings_string(struct findings *findings, const char *bytes, size_t length)
+{
+	size_t at = findings->strings.length;
+
+	buffer_append(&findings->strings, bytes, length);
+	buffer_append(&findings->strings, "", 1);
+	return at;
+}
+
+void
+findings_add_match(struct findings *findings, struct match match)
+{
+	if (findings->match_count == findings->match_capacity) {
+		findings->match_capacity = findings->match_capacity > 0
+		    ? findings->match_capacity * 2 : 64;
+		findings->matches = xrealloc(findings->matches,
+		    findings->match_capacity * sizeof *findings->matches);
+	}
+	findings->matches[findings->match_count++] = match;
+}
+
+static int
+compare_matches(const void *a, const void *b)
+{
+	const struct match *left = a, *right = b;
+
+	if (left->start != right->start)
+		return left->start < right->start ? -1 : 1;
+	return (left->pattern > right->pattern) -
+	    (left->pattern < right->pattern);
+}
+
+void
+findings_sort(struct findings *findings, size_t first)
+{
+	if (findings->match_count - first > 1)
+		qsort(findings->matches + first,
+		    findings->match_count - first, sizeof *findings->matches,
+		    compare_matches);
+}
+
+void
+findings_add_limit(struct findings *findings, const struct pattern *pattern,
+    size_t where, const char *format, ...)
+{
+	char reason[REASON_BYTES_MAX];
+	va_list arguments;
+
+	if (findings->limit_count == LIMITS_MAX) {
+		findings->limits_left_out++;
+		return;
+	}
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof reason, format, arguments);
+	va_end(arguments);
+	findings->limits[findings->limit_count++] = (struct limit){
+		pattern, where,
+		findings_string(findings, reason, strlen(reason))
+	};
+}
+
+static void
+append_string(struct findings *findings, const char *name, size_t string)
+{
+	const char *bytes = findings->strings.data + string;
+
+	buffer_printf(&findings->json, "\"%s\":", name);
+	buffer_append_json(&findings->json, bytes, strlen(bytes));
+}
+
+static void
+append_match(struct findings *findings, const struct match *match)
+{
+	struct buffer *json = &findings->json;
+
+	buffer_printf(json, "{\"pattern\":\"%s\",", match->pattern->name);
+	append_string(findings, "where", match->where);
+	buffer_printf(json, ",\"line\":%" PRIu64 ",", match->line);
+	append_string(findings, "excerpt", match->excerpt);
+	buffer_printf(json, ",\"start\":%" PRIu64 ",\"end\":%" PRIu64 "},",
+	    match->start, match->end);
+}
+
+static void
+append_limit(struct findings *findings, const struct limit *limit)
+{
+	struct buffer *json = &findings->json;
+
+	buffer_append(json, "{", 1);
+	if (limit->pattern != NULL)
+		buffer_printf(json, "\"pattern\":\"%s\",",
+		    limit->pattern->name);
+	append_string(findings, "where", limit->where);
+	buffer_append(json, ",", 1);
+	append_string(findings, "reason", limit->reason);
+	buffer_append(json, "},", 2);
+}
+
+/* Close the array that json holds but for its last byte, a comma. */
+static void
+add_array(struct findings *findings, struct record *record, const char *name)
+{
+	struct buffer *json = &findings->json;
+
+	json->data[json->length - 1] = ']';
+	record_add_json(record, name, json->data, json->length);
+}
+
+static void
+open_array(struct findings *findings)
+{
+	findings->json.length = 0;
+	buffer_append(&findings->json, "[", 1);
+}
+
+void
+findings_write(struct findings *findings, struct record *record)
+{
+	if (findings->match_count > 0) {
+		open_array(findings);
+		for (size_t i = 0; i < findings->match_count; i++)
+			append_match(findings, &findings->matches[i]);
+		add_array(findings, record, RECORD_MATCHES);
+	}
+	if (findings->limit_count == 0)
+		return;
+	open_array(findings);
+	for (size_t i = 0; i < findings->limit_count; i++)
+		append_limit(findings, &findings->limits[i]);
+	if (findings->limits_left_out > 0)
+		buffer_printf(&findings->json,
+		    "{\"where\":\"any\",\"reason\":\"%zu more limits\"},",
+		    findings->limits_left_out);
+	add_array(findings, record, RECORD_LIMITS);
+}

@@ -1,0 +1,209 @@
+/*
+ * scanner: looks for many patterns in the text, payload, attachments and files
+ * of records, and adds what it found as `matches`.
+ */
+#include <err.h>
+#include <getopt.h>
+#include <locale.h>
+#include <sysexits.h>
+
+#include "findings.h"
+#include "patterns.h"
+#include "program.h"
+#include "record_loop.h"
+#include "scan.h"
+#include "signals.h"
+#include "spool.h"
+#include "trial.h"
+
+enum {
+	OPT_ENTRIES = 0x100,
+	OPT_BYTES,
+	OPT_DEPTH,
+	OPT_BINARY,
+	OPT_WHERE
+};
+
+static const struct program_option option_list[] = {
+	{ "patterns", 'p', "FILE", "patterns: name, where, regex a line" },
+	{ "spool", 's', "DIR", "where the files of records are" },
+	{ "max-matches", 'm', "N", "kept of a pattern in a record (10)" },
+	{ "binary", OPT_BINARY, NULL, "search binary files, too" },
+	{ "archive-entries", OPT_ENTRIES, "N", "unpacked of a file (10000)" },
+	{ "archive-bytes", OPT_BYTES, "SIZE", "unpacked of a file (64MiB)" },
+	{ "archive-depth", OPT_DEPTH, "N", "archives in archives (3)" },
+	{ "test", 't', "REGEX", "try REGEX on a recording and report" },
+	{ "where", OPT_WHERE, "LIST", "where --test searches (any)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct program program = {
+	.name = "scanner",
+	.synopsis = "--patterns FILE | --test REGEX [--where LIST] "
+	    "[--spool DIR] [--max-matches N] [--binary] [--archive-entries N] "
+	    "[--archive-bytes SIZE] [--archive-depth N]",
+	.purpose = "Look for patterns in the text, payload, attachments and "
+	    "files of records; add what was found.",
+	.example = "scanner --patterns patterns.conf < day.ndjson | "
+	    "jq 'select(.matches)'",
+	.options = option_list,
+};
+
+struct options {
+	const char *patterns;
+	const char *test;
+	unsigned where;
+	size_t max_matches;
+	struct file_options files;
+};
+
+struct scanner {
+	struct options options;
+	struct pattern_set *set;
+	struct scan *scan;
+	struct findings findings;
+};
+
+static unsigned
+parse_where(const char *list)
+{
+	size_t at;
+	unsigned parts = patterns_parts(list, &at);
+
+	if (parts == 0)
+		program_usage(&program, "--where: expected text, attachment, "
+		    "payload, files or any, joined by commas: %s", list);
+	return parts;
+}
+
+static void
+take_option(struct options *options, int key)
+{
+	switch (key) {
+	case 'p':
+		options->patterns = optarg;
+		break;
+	case 's':
+		options->files.spool = optarg;
+		break;
+	case 't':
+		options->test = optarg;
+		break;
+	case OPT_WHERE:
+		options->where = parse_where(optarg);
+		break;
+	case OPT_BINARY:
+		options->files.binary = true;
+		break;
+	case 'm':
+		options->max_matches = (size_t)program_count(&program,
+		    "max-matches", optarg, 1, 1000);
+		break;
+	case OPT_ENTRIES:
+		options->files.archive_entries = (uint64_t)program_count(
+		    &program, "archive-entries", optarg, 0, 10000000);
+		break;
+	case OPT_BYTES:
+		options->files.archive_bytes = (uint64_t)program_bytes(
+		    &program, "archive-bytes", optarg, 0, INT64_C(1) << 40);
+		break;
+	case OPT_DEPTH:
+		options->files.archive_depth = (unsigned)program_count(
+		    &program, "archive-depth", optarg, 0, 20);
+		break;
+	}
+}
+
+static struct options
+parse_options(int argc, char *argv[])
+{
+	struct options options = {
+		.max_matches = 10,
+		.files = {
+			.archive_entries = 10000,
+			.archive_bytes = 64 * 1024 * 1024,
+			.archive_depth = 3,
+		},
+	};
+	int key;
+
+	while ((key = program_option(&program, argc, argv)) != -1)
+		take_option(&options, key);
+	program_no_arguments(&program, argc, argv);
+	if ((options.patterns == NULL) == (options.test == NULL))
+		program_usage(&program,
+		    "one of --patterns FILE and --test REGEX is needed");
+	if (options.where != 0 && options.test == NULL)
+		program_usage(&program, "--where goes with --test");
+	return options;
+}
+
+/* The pattern of --test; wrong use where it is no regular expression. */
+static struct pattern_set *
+take_test(const struct options *options)
+{
+	struct regex_error error;
+	struct pattern_set *set = patterns_single("test", options->test,
+	    options->where != 0 ? options->where : IN_ANY, &error);
+
+	if (set == NULL)
+		program_usage(&program, "--test: column %zu: %s", error.at + 1,
+		    error.reason);
+	return set;
+}
+
+static void
+handle_record(struct record *record, void *arg)
+{
+	struct scanner *scanner = arg;
+
+	scan_record(scanner->scan, scanner->set, record, &scanner->findings);
+	findings_write(&scanner->findings, record);
+}
+
+static void
+reload(void *arg)
+{
+	struct scanner *scanner = arg;
+	struct pattern_set *set = patterns_load(scanner->options.patterns);
+
+	if (set == NULL) {
+		warnx("keeping the patterns read before");
+		return;
+	}
+	patterns_free(scanner->set);
+	scanner->set = set;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const char *const own[] = { RECORD_MATCHES, RECORD_LIMITS,
+	    NULL };
+	static const struct filter filter = {
+		.name = "scanner", .own = own, .handle = handle_record,
+		.reload = reload,
+	};
+	struct scanner scanner = { .options = parse_options(argc, argv) };
+	const struct options *options = &scanner.options;
+
+	/* libarchive gives names in this charset, whatever ours is outside */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	scanner.set = options->test != NULL ? take_test(options)
+	    : patterns_load(options->patterns);
+	if (scanner.set == NULL)
+		return EX_CONFIG;
+	scanner.scan = scan_new(&options->files, options->max_matches);
+	spool_guard();
+
+	int status = options->test != NULL
+	    ? trial_run(scanner.scan, scanner.set)
+	    : record_loop(&filter, &scanner);
+
+	scan_free(scanner.scan);
+	findings_free(&scanner.findings);
+	patterns_free(scanner.set);
+	if (signals_stop())
+		signals_die();
+	return status;
+}

@@ -1,0 +1,22 @@
+/* Looking through one record: its text, its files, everything. */
+#ifndef SCANNER_SCAN_H
+#define SCANNER_SCAN_H
+
+#include "file_scan.h"
+#include "findings.h"
+#include "patterns.h"
+#include "record.h"
+
+#define SCAN_FILES_MAX 64	/* that are looked through of one record */
+
+struct scan;
+
+/* Keep max_matches of a pattern in a record. */
+struct scan *scan_new(const struct file_options *options, size_t max_matches);
+void scan_free(struct scan *scan);
+
+/* Fill findings with what the patterns match in the record. */
+void scan_record(struct scan *scan, const struct pattern_set *set,
+    struct record *record, struct findings *findings);
+
+#endif

@@ -1,0 +1,381 @@
+#include "text_scan.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "excerpt.h"
+#include "memory.h"
+#include "utf8.h"
+
+#define WINDOW_BYTES 65536
+#define OVERLAP_BYTES 8192
+#define CONTEXT_BYTES (4 * REGEX_LOOKBEHIND_MAX + 4)
+
+#define SUBSTITUTE '\x1a'
+
+/* Per pattern and record, about two seconds at worst. */
+#define RECORD_STEPS (UINT64_C(3) << 29)
+
+/* How far one pattern has come. */
+struct progress {
+	uint64_t from;		/* in the text: behind its last match */
+	uint64_t steps;		/* left for this record */
+	size_t kept;		/* matches in this record */
+	size_t more;		/* matches in this text that are not kept */
+	bool is_limited;	/* in this text */
+	bool is_cut;
+};
+
+/* The piece of the text that is looked through. */
+struct window {
+	const char *bytes;
+	const char *subject;	/* the bytes as they are searched */
+	size_t length;
+	size_t cut;		/* matches from here on are the next one's */
+	bool is_last;
+};
+
+struct text_scan {
+	size_t max_matches;
+	const struct pattern_set *set;
+	struct findings *findings;
+	struct progress *progress;	/* one a pattern */
+	size_t capacity;
+
+	unsigned part;
+	size_t where;
+	size_t first_match;	/* of this text, in findings */
+	size_t first_limit;
+	uint64_t offset;	/* of the window in the text */
+	uint64_t line;		/* that the fresh bytes begin in */
+	size_t fresh;		/* where they begin in the window */
+	struct buffer pending;
+	struct buffer replaced;	/* a window that is not UTF-8 */
+};
+
+struct text_scan *
+text_scan_new(size_t max_matches)
+{
+	struct text_scan *scan = xcalloc(1, sizeof *scan);
+
+	scan->max_matches = max_matches;
+	return scan;
+}
+
+void
+text_scan_free(struct text_scan *scan)
+{
+	if (scan == NULL)
+		return;
+	buffer_free(&scan->pending);
+	buffer_free(&scan->replaced);
+	free(scan->progress);
+	free(scan);
+}
+
+void
+text_scan_begin(struct text_scan *scan, const struct pattern_set *set,
+    struct findings *findings)
+{
+	scan->set = set;
+	scan->findings = findings;
+	if (scan->capacity < set->count) {
+		scan->capacity = set->count;
+		scan->progress = xrealloc(scan->progress,
+		    scan->capacity * sizeof *scan->progress);
+	}
+	for (size_t i = 0; i < set->count; i++)
+		scan->progress[i] = (struct progress){ .steps = RECORD_STEPS };
+}
+
+void
+text_scan_open(struct text_scan *scan, unsigned part, const char *where,
+    size_t length)
+{
+	scan->part = part;
+	scan->where = findings_string(scan->findings, where, length);
+	scan->first_match = scan->findings->match_count;
+	scan->first_limit = scan->findings->limit_count;
+	scan->offset = 0;
+	scan->line = 1;
+	scan->fresh = 0;
+	scan->pending.length = 0;
+	for (size_t i = 0; i < scan->set->count; i++)
+		scan->progress[i].from = 0;
+}
+
+static uint64_t
+count_line_ends(const char *bytes, size_t length)
+{
+	const char *at = bytes, *end = bytes + length;
+	uint64_t count = 0;
+
+	while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		count++;
+		at++;
+	}
+	return count;
+}
+
+static void
+take_match(struct text_scan *scan, size_t index, const struct window *window,
+    const struct regex_search *hit)
+{
+	struct progress *progress = &scan->progress[index];
+	struct findings *findings = scan->findings;
+
+	findings->matches_seen++;
+	if (progress->kept == scan->max_matches) {
+		progress->more++;
+		return;
+	}
+	progress->kept++;
+	size_t excerpt = findings->strings.length;
+	excerpt_append(&findings->strings, window->bytes, window->length,
+	    hit->start, hit->end);
+	buffer_append(&findings->strings, "", 1);
+	findings_add_match(findings, (struct match){
+		.pattern = &scan->set->patterns[index],
+		.where = scan->where,
+		.line = scan->line + count_line_ends(window->bytes +
+		    scan->fresh, hit->start - scan->fresh),
+		.start = scan->offset + hit->start,
+		.end = scan->offset + hit->end,
+		.excerpt = excerpt,
+	});
+}
+
+/* One pattern gives up the rest of the window, or of the record. */
+static void
+take_limit(struct text_scan *scan, size_t index)
+{
+	struct progress *progress = &scan->progress[index];
+	const struct pattern *pattern = &scan->set->patterns[index];
+
+	scan->findings->cost_limits++;
+	if (progress->steps == 0)
+		findings_add_limit(scan->findings, pattern, scan->where,
+		    "cost limit reached, given up in this record");
+	else if (!progress->is_limited)
+		findings_add_limit(scan->findings, pattern, scan->where,
+		    "match limit reached");
+	progress->is_limited = true;
+}
+
+/* Behind a match, or one character on where it was empty (by \K). */
+static size_t
+find_next(const struct window *window, const struct regex_search *hit)
+{
+	if (hit->end > hit->from || hit->end >= window->length)
+		return hit->end;
+	size_t width = utf8_character(window->bytes + hit->end,
+	    window->length - hit->end);
+	return hit->end + (width > 0 ? width : 1);
+}
+
+/* The match goes up to where the window was cut off from the text. */
+static void
+note_cut(struct text_scan *scan, size_t index)
+{
+	if (!scan->progress[index].is_cut)
+		findings_add_limit(scan->findings, &scan->set->patterns[index],
+		    scan->where, "match cut off: it is longer than the piece "
+		    "searched at once");
+	scan->progress[index].is_cut = true;
+}
+
+static void
+search_pattern(struct text_scan *scan, size_t index,
+    const struct window *window, struct regex_search *search)
+{
+	const struct regex *regex = scan->set->patterns[index].regex;
+	enum regex_result result;
+
+	while ((search->from < window->cut || window->is_last) &&
+	    (result = regex_search(regex, search)) != REGEX_MISS) {
+		if (result == REGEX_LIMIT) {
+			search->from = window->cut;
+			search->steps = 0;
+			return;
+		}
+		if (search->start >= window->cut && !window->is_last)
+			return;
+		take_match(scan, index, window, search);
+		if (search->end == window->length && !window->is_last)
+			note_cut(scan, index);
+		search->from = find_next(window, search);
+		if (search->end >= window->length)
+			return;
+	}
+}
+
+/* Look for one pattern, at the cost the window is worth. */
+static void
+scan_pattern(struct text_scan *scan, size_t index, const struct window *window)
+{
+	struct progress *progress = &scan->progress[index];
+	uint64_t allowance = regex_allowance(window->length);
+	size_t from = scan->fresh;
+
+	if (progress->steps == 0)
+		return;
+	if (progress->from > scan->offset + from)
+		from = (size_t)(progress->from - scan->offset);
+	if (from > window->length)
+		return;
+	if (allowance > progress->steps)
+		allowance = progress->steps;
+
+	struct regex_search search = {
+		.subject = window->subject, .length = window->length,
+		.from = from, .steps = allowance,
+	};
+	search_pattern(scan, index, window, &search);
+	progress->from = scan->offset + search.from;
+	progress->steps -= allowance - search.steps;
+	if (search.steps == 0)
+		take_limit(scan, index);
+}
+
+/* Where the next window is to go on: behind a line if there is one. */
+static size_t
+find_cut(const struct text_scan *scan, const struct window *window)
+{
+	size_t most = window->length - OVERLAP_BYTES;
+	const char *fresh = window->bytes + scan->fresh;
+	const char *feed = memrchr(fresh, '\n', most - scan->fresh);
+
+	return feed != NULL ? (size_t)(feed - window->bytes) + 1
+	    : utf8_floor(window->bytes, most);
+}
+
+/* But for characters that the window's ends cut through. */
+static bool
+is_utf8(const struct window *window)
+{
+	size_t first = 0, end = window->length;
+
+	while (first < 3 && first < end &&
+	    ((unsigned char)window->bytes[first] & 0xc0) == 0x80)
+		first++;
+	if (first < end) {
+		size_t last = utf8_floor(window->bytes, end - 1);
+
+		if (last > first &&
+		    utf8_character(window->bytes + last, end - last) == 0)
+			end = last;
+	}
+	return utf8_is_valid(window->bytes + first, end - first);
+}
+
+/*
+ * Bytes that are not UTF-8 are searched as SUB, which a dot matches. PCRE2
+ * could leave them out by itself, but then it misses what `.*` could find
+ * behind one of them in its line.
+ */
+static const char *
+replace_invalid(struct text_scan *scan, const struct window *window)
+{
+	struct buffer *replaced = &scan->replaced;
+
+	if (scan->part != IN_FILES || is_utf8(window))
+		return window->bytes;
+	replaced->length = 0;
+	buffer_append(replaced, window->bytes, window->length);
+	for (size_t at = 0; at < window->length;) {
+		size_t width = utf8_character(window->bytes + at,
+		    window->length - at);
+
+		if (width == 0)
+			replaced->data[at] = SUBSTITUTE;
+		at += width > 0 ? width : 1;
+	}
+	return replaced->data;
+}
+
+/* Returns how many bytes at the window's begin are needed no more. */
+static size_t
+scan_window(struct text_scan *scan, struct window window)
+{
+	window.subject = replace_invalid(scan, &window);
+	window.cut = window.is_last ? window.length : find_cut(scan, &window);
+	for (size_t i = 0; i < scan->set->count; i++)
+		if ((scan->set->patterns[i].parts & scan->part) != 0)
+			scan_pattern(scan, i, &window);
+	if (window.is_last)
+		return window.length;
+
+	size_t done = window.cut > CONTEXT_BYTES ? window.cut - CONTEXT_BYTES
+	    : 0;
+	scan->line += count_line_ends(window.bytes + scan->fresh,
+	    window.cut - scan->fresh);
+	scan->offset += done;
+	scan->fresh = window.cut - done;
+	return done;
+}
+
+void
+text_scan_whole(struct text_scan *scan, const char *bytes, size_t length)
+{
+	while (length > WINDOW_BYTES) {
+		size_t done = scan_window(scan, (struct window){
+			.bytes = bytes, .length = WINDOW_BYTES
+		});
+		bytes += done;
+		length -= done;
+	}
+	scan_window(scan, (struct window){
+		.bytes = bytes, .length = length, .is_last = true
+	});
+}
+
+void
+text_scan_feed(struct text_scan *scan, const char *bytes, size_t length)
+{
+	struct buffer *pending = &scan->pending;
+
+	while (length > 0) {
+		if (pending->length == WINDOW_BYTES)
+			buffer_consume(pending, scan_window(scan,
+			    (struct window){ .bytes = pending->data,
+			    .length = WINDOW_BYTES }));
+		size_t part = WINDOW_BYTES - pending->length;
+		if (part > length)
+			part = length;
+		buffer_append(pending, bytes, part);
+		bytes += part;
+		length -= part;
+	}
+}
+
+static void
+close_progress(struct text_scan *scan, size_t index)
+{
+	struct progress *progress = &scan->progress[index];
+
+	if (progress->more > 0)
+		findings_add_limit(scan->findings, &scan->set->patterns[index],
+		    scan->where, progress->more == 1 ? "%zu more match"
+		    : "%zu more matches", progress->more);
+	progress->more = 0;
+	progress->is_limited = false;
+	progress->is_cut = false;
+}
+
+void
+text_scan_close(struct text_scan *scan)
+{
+	if (scan->pending.length > 0)
+		scan_window(scan, (struct window){ .bytes = scan->pending.data,
+		    .length = scan->pending.length, .is_last = true });
+	scan->pending.length = 0;
+	findings_sort(scan->findings, scan->first_match);
+	for (size_t i = 0; i < scan->set->count; i++)
+		close_progress(scan, i);
+
+	/* an archive can have many entries with nothing in them */
+	if (scan->findings->match_count == scan->first_match &&
+	    scan->findings->limit_count == scan->first_limit)
+		scan->findings->strings.length = scan->where;
+}
