@@ -25,8 +25,8 @@ static const struct program program = {
 	.synopsis = "--classes FILE [--explain]",
 	.purpose = "Sort records into success, warning and danger by the rules"
 	    " in FILE.",
-	.example = "scanner --patterns patterns.conf < day.ndjson |"
-	    " classifier --classes classes.conf | jq .class",
+	.example = "classifier --classes classes.conf < day.ndjson |"
+	    " jq .class",
 	.options = option_list,
 };
 

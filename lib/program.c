@@ -11,13 +11,51 @@
 #include <sysexits.h>
 
 #define OPTIONS_MAX 40
+#define WIDTH 79
 #define KEY_HELP 0x10000
 #define KEY_VERSION 0x10001
+
+/* Length of the word at text, with all that stands in its brackets. */
+static size_t
+measure_word(const char *text)
+{
+	size_t length = 0;
+
+	for (int depth = 0; text[length] != '\0' && (depth > 0 ||
+	    strchr(" \n", text[length]) == NULL); length++)
+		depth += text[length] == '[' ? 1 : text[length] == ']' ? -1 : 0;
+	return length;
+}
+
+/* Print words in lines of 79 columns, `indent` blanks before all but one. */
+static void
+print_wrapped(FILE *stream, const char *text, int indent, int column)
+{
+	const char *gap = "";
+
+	for (text += strspn(text, " \n"); *text != '\0';
+	    text += strspn(text, " \n")) {
+		int width = (int)measure_word(text);
+
+		if (column + 1 + width > WIDTH && *gap != '\0') {
+			fprintf(stream, "\n%*s", indent, "");
+			column = indent;
+			gap = "";
+		}
+		fprintf(stream, "%s%.*s", gap, width, text);
+		column += (int)strlen(gap) + width;
+		gap = " ";
+		text += width;
+	}
+	fputc('\n', stream);
+}
 
 static void
 print_synopsis(const struct program *program, FILE *stream)
 {
-	fprintf(stream, "usage: %s %s\n", program->name, program->synopsis);
+	int indent = fprintf(stream, "usage: %s ", program->name);
+
+	print_wrapped(stream, program->synopsis, indent, indent);
 }
 
 static void
@@ -40,7 +78,9 @@ print_help(const struct program *program)
 	};
 
 	print_synopsis(program, stdout);
-	printf("\n%s\n\n", program->purpose);
+	putchar('\n');
+	print_wrapped(stdout, program->purpose, 0, 0);
+	putchar('\n');
 	for (const struct program_option *option = program->options;
 	    option->name != NULL; option++)
 		print_option(option);

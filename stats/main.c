@@ -30,8 +30,7 @@ static const struct program program = {
 	.synopsis = "[--snapshot FILE] [--summary]",
 	.purpose = "Count the records that pass, unchanged, from standard input"
 	    " to standard output.",
-	.example = "classifier --classes classes.conf < day.ndjson |"
-	    " stats --summary > /dev/null",
+	.example = "stats --summary < day.ndjson > /dev/null",
 	.options = option_list,
 };
 
