@@ -287,7 +287,7 @@ def test_check_reports_all_errors_in_one_pass(tmp_path):
     for expected in ("ultron.conf:3: unknown setting: NO_SUCH_KEY",
                      "HTTP_SCHEME: expected http or https: gopher",
                      "patterns.conf:1:", "patterns.conf:2:",
-                     "classes.conf:1:1:", "classes.conf:2:13:", "0.0.0.0"):
+                     "classes.conf:1:1:", "classes.conf:2:14:", "0.0.0.0"):
         assert expected in said
     assert done.stdout == b""
     assert not (tmp_path / "state").exists()

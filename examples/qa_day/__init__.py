@@ -1,0 +1,1 @@
+"""The parts of the example day; ../make-qa-day.py puts them together."""
