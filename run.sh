@@ -216,8 +216,27 @@ stop_all() { # STATUS
 }
 
 stop_source() {
-	pid=$(cat "$running/slack-reader.pid" 2>/dev/null) &&
-		kill -TERM "$pid" 2>/dev/null
+	terminate slack-reader
+	[ -z "$staying" ] || terminate ws-broadcast
+}
+
+terminate() { # STAGE
+	pid=$(cat "$running/$1.pid" 2>/dev/null) && kill -TERM "$pid" 2>/dev/null
+}
+
+is_stopping() {
+	[ -e "$running/stopping" ]
+}
+
+# Arguments that are another at each start of a stage.
+find_start_arguments() { # STAGE
+	case $1 in
+	slack-reader)
+		after=$(find_resumption)
+		echo ${after:+--after "$after"}
+		;;
+	ws-broadcast) is_stopping || echo $staying ;;
+	esac
 }
 
 # How the source goes on after a death: behind what went all the way.
@@ -234,13 +253,11 @@ supervise() { # STAGE ARGUMENTS...
 	trap '' INT TERM
 	exec 3<&0
 	while :; do
-		after=
-		[ "$stage" = slack-reader ] && after=$(find_resumption)
+		# shellcheck disable=SC2046  # words are wanted
 		with_secrets "$stage" "$bin/$stage" "$@" \
-			${after:+--after "$after"} <&3 3<&- 9>&- &
+			$(find_start_arguments "$stage") <&3 3<&- 9>&- &
 		echo $! >"$running/$stage.pid"
-		[ "$stage" = slack-reader ] && [ -e "$running/stopping" ] &&
-			stop_source
+		! is_stopping || [ "$stage" != slack-reader ] || stop_source
 		began=$(date +%s)
 		wait $!
 		status=$?
@@ -252,13 +269,14 @@ supervise() { # STAGE ARGUMENTS...
 			;;
 		esac
 		if [ "$stage" = slack-reader ]; then
-			[ ! -e "$running/stopping" ] || break
+			! is_stopping || break
 			[ "$replay" != - ] || {
 				say "standard input cannot be read twice, stopping"
 				stop_all "$status"
 				break
 			}
 		fi
+		! is_stopping || [ "$status" -ne 143 ] || continue
 		[ $(($(date +%s) - began)) -lt 10 ] || pause=0.2
 		say "$stage $(describe_death "$status"), starting it again in $pause s"
 		sleep "$pause"
@@ -281,7 +299,7 @@ run_pipeline() {
 		supervise classifier --classes "$CLASSES" |
 		supervise ws-broadcast --listen "$LISTEN" --run "$run" \
 			--stats "$STATE/stats.json" \
-			--credentials "$STATE/credentials" $viewer_options |
+			--credentials "$STATE/credentials" |
 		supervise stats --snapshot "$STATE/stats.json" $stats_options
 }
 
@@ -320,7 +338,7 @@ open_state() {
 
 parse_options() {
 	mode='' replay='' speed=1 config=$here/ultron.conf errors=0
-	source_options='' fetch_options='' viewer_options='' stats_options=''
+	source_options='' fetch_options='' staying='' stats_options=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--replay | --speed | --config | --state | --spool | --listen)
@@ -337,7 +355,7 @@ parse_options() {
 		--spool) SPOOL=$2 && shift ;;
 		--listen) LISTEN=$2 && shift ;;
 		--offline) fetch_options=--offline ;;
-		--stay) viewer_options=--stay ;;
+		--stay) staying=--stay ;;
 		--install-for-tests) mode=install ;;
 		--help | -h) usage && exit 0 ;;
 		*) wrong_use "unknown option: $1" ;;
