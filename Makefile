@@ -47,6 +47,8 @@ BOOTSTRAP = /usr/share/javascript/bootstrap5/css/bootstrap.min.css
 WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*)) \
 	$(BUILD)/www/bootstrap.min.css
 
+PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
+
 .PHONY: all help test check unit bench install clean
 all: $(BINARIES) $(WWW)
 
@@ -103,7 +105,8 @@ test:
 check: all
 	$(MAKE) unit
 	$(MAKE) SANITIZE=1 all unit
-	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests
+	ULTRON_BIN=build/asan/bin $(PYTEST) tests/programs
+	$(PYTEST) tests
 
 bench: all
 	/usr/bin/python3 bench/bench.py

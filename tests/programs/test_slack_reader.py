@@ -11,13 +11,12 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import BIN, COMMUNITY, ROOT
+
 DATA = ROOT / "tests" / "data" / "slack-reader"
-COMMUNITY = ROOT.parent / "shared" / "recordings" / "community.ndjson"
 CLOCK = "2026-11-22T10:00:00.000000Z"
 EX_USAGE, EX_NOINPUT, EX_IOERR = 64, 66, 74
 MIB = 1024 * 1024
@@ -25,12 +24,9 @@ MIB = 1024 * 1024
 ERROR = '{"type":"error","error":{"stage":"slack-reader","reason":"%s"},%s'
 
 
-@pytest.fixture(params=["build", "build/asan"], ids=["plain", "asan"])
-def program(request):
-    path = ROOT / request.param / "bin" / "slack-reader"
-    if not path.exists():
-        pytest.skip(f"{request.param} is not built")
-    return str(path)
+@pytest.fixture
+def program():
+    return str(BIN / "slack-reader")
 
 
 def run(program, *args, input=b"", **options):
