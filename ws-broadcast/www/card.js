@@ -1,0 +1,279 @@
+/* One record as one card. */
+
+import { attachmentsNodes, blocksNodes } from "./blocks.js";
+import { element, foreign, foreignName, link, linkTarget, visible }
+	from "./dom.js";
+import { highlight, placesOf } from "./highlight.js";
+import { prettyJson } from "./json.js";
+import { markup, mention } from "./markup.js";
+
+export const CLASS_WORDS = {
+	success: { icon: "✓", word: "Success" },
+	warning: { icon: "!", word: "Warning" },
+	danger: { icon: "✕", word: "Danger" },
+};
+
+const DAY = new Intl.DateTimeFormat("en",
+    { day: "numeric", month: "short", timeZone: "UTC" });
+
+const TEXT_SHOWN = 8000;	/* characters; the raw record has the rest */
+const LONG_TEXT = 900;
+const LONG_LINES = 14;
+const MATCHES_SHOWN = 12;
+const FILES_SHOWN = 20;
+
+/* The sign of a class: a shape and a word, never a colour alone. */
+export function classSign(name, isWordShown) {
+	const { icon, word } = CLASS_WORDS[name];
+	const shape = element("span", "class-icon", icon);
+
+	shape.setAttribute("aria-hidden", "true");
+	return element("span", `class-sign class-${name}`, shape,
+	    element("span", isWordShown ? "class-word" : "visually-hidden", word));
+}
+
+/* The card of a view (record.js), as an item of a column's list. */
+export function cardOf(view, names) {
+	const article = element("article", "message-card",
+	    headOf(view),
+	    ...errorOf(view),
+	    ...bodyOf(view, names),
+	    ...matchesOf(view),
+	    ...filesOf(view),
+	    ...commandOf(view),
+	    footOf(view, names));
+	const item = element("li", `item item-${view.class}`, article);
+
+	article.tabIndex = -1;
+	article.setAttribute("aria-labelledby", `card-${view.key}`);
+	article.classList.toggle("is-system", view.isSystem === true);
+	item.dataset.key = view.key;
+	return item;
+}
+
+function headOf(view) {
+	const heading = element("h3", "heading",
+	    classSign(view.class, false), " ", foreignName(view.heading));
+
+	heading.id = `card-${view.key}`;
+	return element("div", "head", heading,
+	    ...(view.byline ? [foreignName(view.byline, "byline")] : []),
+	    ...(view.channel ? [foreignName(view.channel, "channel")] : []),
+	    ...view.marks.map((mark) => element("span",
+	    `tag tag-${mark.replaceAll(" ", "-")}`, mark)),
+	    ...timeOf(view.time));
+}
+
+function dayWords(iso, today) {
+	if (iso.slice(0, 10) === today.slice(0, 10))
+		return "";
+	return iso.slice(0, 4) === today.slice(0, 4) ?
+	    DAY.format(new Date(iso)) : iso.slice(0, 10);
+}
+
+/* UTC to see, the day where it is not today; the reader's own time on hover */
+function timeOf(time) {
+	if (time === null)
+		return [];
+	const iso = time.toISOString();
+	const day = dayWords(iso, new Date().toISOString());
+	const node = element("time", "time", day, day ? " " : "",
+	    iso.slice(11, 19), element("span", "zone", " UTC"));
+
+	node.dateTime = iso;
+	node.title = `${time.toLocaleString()} your time`;
+	return [node];
+}
+
+function errorOf({ error, badLine, limits }) {
+	const nodes = [];
+
+	if (error)
+		nodes.push(element("p", "trouble",
+		    foreignName(error.stage, "stage"), ": ", foreign(error.reason)));
+	if (badLine)
+		nodes.push(element("pre", "code bad-line",
+		    foreign(cut(badLine, 600))));
+	for (const limit of (limits ?? []).slice(0, 5))
+		nodes.push(element("p", "trouble", "Scan cut short: ",
+		    foreign(limit)));
+	return nodes;
+}
+
+function cut(text, length) {
+	return text.length <= length ? text :
+	    `${text.slice(0, length)}… (${text.length - length} more characters)`;
+}
+
+/* Letters and digits alone, to see whether two forms say the same. */
+function essence(node) {
+	return node.textContent.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
+}
+
+/* Slack's blocks repeat the text more often than not: show the fuller one. */
+function saidOnce(text, blocks) {
+	const inText = essence(text), inBlocks = essence(blocks);
+
+	if (inBlocks === "" || inText.includes(inBlocks) && inText !== inBlocks)
+		return [text];
+	return inText === "" || inBlocks.includes(inText) ?
+	    [blocks] : [text, blocks];
+}
+
+function bodyOf(view, names) {
+	const text = element("div", "text",
+	    markup(cut(view.text, TEXT_SHOWN), names));
+	const blocks = element("div", "text blocks",
+	    ...blocksNodes(view.blocks, names));
+	const attached = element("div", "text attachments",
+	    ...attachmentsNodes(view.attachments, names));
+	const parts = [...saidOnce(text, blocks), attached]
+	    .filter((part) => part.childNodes.length > 0);
+	const body = element(view.isDeleted ? "del" : "div", "body", ...parts);
+
+	if (parts.length === 0)
+		return beforeOf(view, names);
+	body.dir = "auto";
+	highlight(body, placesOf(view.matches, view.text));
+	return [...folded(body), ...beforeOf(view, names)];
+}
+
+/* A long text shows its beginning, and all of it when asked. */
+function folded(body) {
+	const words = body.textContent;
+
+	if (words.length < LONG_TEXT && words.split("\n").length < LONG_LINES)
+		return [body];
+	const button = element("button", "btn btn-link btn-sm unfold",
+	    "Show all");
+	button.type = "button";
+	button.setAttribute("aria-expanded", "false");
+	button.addEventListener("click", () => {
+		const isFolded = body.classList.toggle("is-folded");
+		button.textContent = isFolded ? "Show all" : "Show less";
+		button.setAttribute("aria-expanded", String(!isFolded));
+	});
+	body.classList.add("is-folded");
+	return [body, button];
+}
+
+function beforeOf(view, names) {
+	return view.before ? [disclosure("Before the edit", () => {
+		const node = element("div", "text",
+		    markup(cut(view.before, TEXT_SHOWN), names));
+		node.dir = "auto";
+		return node;
+	})] : [];
+}
+
+function matchesOf({ matches }) {
+	const items = matches.slice(0, MATCHES_SHOWN).map((match) =>
+	    element("li", "", foreignName(match.pattern, "pattern"), " ",
+	    element("span", "where", foreignName(match.place),
+	    match.line === null ? "" : ` line ${match.line}`), " ",
+	    element("q", "excerpt", foreign(match.excerpt))));
+
+	if (matches.length > MATCHES_SHOWN)
+		items.push(element("li", "where",
+		    `${matches.length - MATCHES_SHOWN} more matches`));
+	return items.length > 0 ? [named("ul", "matches", "Matches", items)] : [];
+}
+
+function named(name, className, label, children) {
+	const node = element(name, className, ...children);
+
+	node.setAttribute("aria-label", label);
+	return node;
+}
+
+function filesOf({ files }) {
+	const items = files.slice(0, FILES_SHOWN).map(fileOf);
+
+	if (files.length > FILES_SHOWN)
+		items.push(element("li", "where",
+		    `${files.length - FILES_SHOWN} more files`));
+	return items.length > 0 ? [named("ul", "files", "Files", items)] : [];
+}
+
+function fileOf(file) {
+	const name = foreignName(file.name, "file-name");
+	const target = linkTarget(file.address);
+	const facts = [file.size === null ? "" : sizeWords(file.size), file.kind]
+	    .filter((fact) => fact !== "");
+
+	name.title = visible(file.title);
+	return element("li", "", target ? link(target, name) : name, " ",
+	    element("span", "where", foreign(facts.join(" · "))), " ",
+	    ...statusOf(file));
+}
+
+function statusOf({ status, reason }) {
+	if (status === "")
+		return [];
+	const node = element("span",
+	    `fetch ${status === "ok" ? "fetch-ok" : "fetch-not-ok"}`,
+	    status === "ok" ? "✓ " : "", foreign(status));
+
+	return reason ? [node, " ", foreignName(reason, "reason")] : [node];
+}
+
+export function sizeWords(bytes) {
+	const units = ["B", "kB", "MB", "GB", "TB"];
+	let unit = 0;
+
+	for (; bytes >= 1000 && unit < units.length - 1; unit++)
+		bytes /= 1000;
+	return `${unit === 0 || bytes >= 100 ? Math.round(bytes) :
+	    bytes.toFixed(1)} ${units[unit]}`;
+}
+
+function commandOf({ command }) {
+	return command ? [element("p", "command", "Command ",
+	    element("code", "code", foreign(command)))] : [];
+}
+
+function footOf(view, names) {
+	const facts = element("p", "facts", ...factsOf(view, names));
+
+	return element("div", "foot",
+	    ...(view.payload ? [disclosure("Payload", () =>
+	    pre(view.payload.isJson ? prettyJson(view.payload.text) :
+	    view.payload.text))] : []),
+	    disclosure("Record", () => pre(prettyJson(view.line),
+	    view.lineLength - view.line.length)),
+	    facts);
+}
+
+function factsOf(view, names) {
+	const facts = [];
+
+	if (view.notify.length > 0)
+		facts.push(element("span", "", "tells ",
+		    ...view.notify.slice(0, 5).flatMap((id, i) =>
+		    [i > 0 ? ", " : "", mention("@", id, "", names)])));
+	if (view.rule)
+		facts.push(element("span", "rule", "rule ",
+		    foreignName(view.rule)));
+	facts.push(element("span", "key", `#${view.key}`));
+	return facts.flatMap((fact, i) => i > 0 ? [" · ", fact] : [fact]);
+}
+
+/* <details>, its inside made when it is first opened. */
+function disclosure(label, make) {
+	const node = element("details", "disclosure",
+	    element("summary", "", label));
+
+	node.addEventListener("toggle", () => node.append(make()),
+	    { once: true });
+	return node;
+}
+
+function pre(text, missing = 0) {
+	const node = element("pre", "code source", foreign(text),
+	    missing > 0 ? `\n… ${missing} more characters` : "");
+
+	node.tabIndex = 0;
+	node.setAttribute("role", "region");
+	node.setAttribute("aria-label", "Source");
+	return node;
+}
