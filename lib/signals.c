@@ -57,7 +57,12 @@ signals_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	for (int number = 1; number < NSIG; number++)
 		if (sigismember(&noted, number) == 1)
 			sigdelset(&open, number);
-	return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &open);
+
+	int ready = ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &open);
+	/* With input at hand ppoll leaves a pending signal pending. */
+	if (ready > 0)
+		signals_check();
+	return ready;
 }
 
 void

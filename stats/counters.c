@@ -138,10 +138,11 @@ counters_take(struct counters *counters, struct record *record)
 	int64_t seq;
 
 	if (record_integer(record, RECORD_SEQ, &seq)) {
-		if (seq <= counters->counted_seq)
+		if (counters->counts_once && seq <= counters->counted_seq)
 			return;
 		if (seq > counters->seq)
 			counters->seq = seq;
+		counters->counted_seq = counters->seq;
 	}
 	counters->records++;
 	count_type(counters, record);

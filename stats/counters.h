@@ -2,6 +2,7 @@
 #ifndef STATS_COUNTERS_H
 #define STATS_COUNTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "latency.h"
@@ -15,7 +16,8 @@
 /* Counts since the first start ever; latency and rate since this start. */
 struct counters {
 	char first_start[32];	/* RFC 3339 */
-	int64_t counted_seq;	/* up to here an earlier start has counted */
+	bool counts_once;	/* a seq that was counted is passed over */
+	int64_t counted_seq;	/* up to here all is counted */
 	int64_t seq;		/* the highest that came */
 	int64_t records;
 	int64_t messages;
@@ -37,7 +39,7 @@ struct counters {
 struct counters *counters_new(void);
 void counters_free(struct counters *counters);
 
-/* Count a record once; what an earlier start has counted is passed over. */
+/* Count a record, with counts_once only if its seq is a new one. */
 void counters_take(struct counters *counters, struct record *record);
 
 #endif

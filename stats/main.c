@@ -120,9 +120,12 @@ main(int argc, char *argv[])
 		.start_us = clock_now_us(),
 	};
 
-	if (stats.options.snapshot_path != NULL && snapshot_load(
-	    stats.options.snapshot_path, stats.counters) == -1)
-		return EX_CONFIG;
+	if (stats.options.snapshot_path != NULL) {
+		stats.counters->counts_once = true;
+		if (snapshot_load(stats.options.snapshot_path,
+		    stats.counters) == -1)
+			return EX_CONFIG;
+	}
 
 	int status = record_loop(&filter, &stats);
 	finish(&stats);

@@ -195,17 +195,23 @@ def test_a_viewer_goes_on_where_it_was_when_the_broadcaster_dies(tmp_path):
     recording = make_recording(tmp_path, 2000, per_second=250)
 
     async def watch(pipeline):
-        seen, after = [], 0
+        seen, after, run, missing = [], 0, "", []
         async with aiohttp.ClientSession(
                 auth=aiohttp.BasicAuth("qa", "secret")) as session:
             while not seen or seen[-1] < 2000:
                 url = (f"http://127.0.0.1:{pipeline.port}"
-                       f"/ultronex/ws/slack?after={after}")
+                       f"/ultronex/ws/slack?after={after}&run={run}")
                 try:
                     async with session.ws_connect(url) as viewer:
                         async for frame in viewer:
                             for line in frame.data.split("\n"):
                                 if not line.startswith("{"):
+                                    name, *value = json.loads(line)
+                                    if name == "hello":
+                                        run = value[0]["run"]
+                                    if name == "gap":
+                                        missing += range(value[0]["from"],
+                                                         value[0]["to"] + 1)
                                     continue
                                 after = json.loads(line)["seq"]
                                 seen.append(after)
@@ -216,19 +222,20 @@ def test_a_viewer_goes_on_where_it_was_when_the_broadcaster_dies(tmp_path):
                                 break
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.05)
-        return seen
+        return seen, missing
 
     credentials = {"BASIC_AUTH_USERNAME": "qa",
                    "BASIC_AUTH_PASSWORD": "secret"}
     with Pipeline(tmp_path, "--replay", recording, "--speed", "1",
                   "--offline", "--stay", env=credentials) as pipeline:
         pipeline.victim = None
-        seen = asyncio.run(asyncio.wait_for(watch(pipeline), 60))
+        seen, missing = asyncio.run(asyncio.wait_for(watch(pipeline), 60))
         assert pipeline.victim is not None
         pipeline.run.terminate()
         assert pipeline.run.wait(20) == 0, pipeline.said()
     assert seen == sorted(set(seen))
-    assert len(seen) > 1500
+    assert sorted(seen + missing) == list(range(seen[0], 2001))
+    assert len(missing) < 500
 
 
 def test_term_lets_the_end_of_input_walk_down_the_line(tmp_path):

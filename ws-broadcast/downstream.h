@@ -1,0 +1,34 @@
+/*
+ * Standard output, which must not hold up the viewers: what the reader of a
+ * pipe or socket does not take at once stays here, in bounds.
+ */
+#ifndef WS_BROADCAST_DOWNSTREAM_H
+#define WS_BROADCAST_DOWNSTREAM_H
+
+#include <stdbool.h>
+
+#include "buffer.h"
+
+struct downstream;
+
+/* Exits EX_IOERR where standard output is closed. */
+struct downstream *downstream_new(void);
+void downstream_free(struct downstream *downstream);
+
+/* Where lines to be passed on are appended. */
+struct buffer *downstream_lines(struct downstream *downstream);
+
+/* Is so much waiting already that no more should be read? */
+bool downstream_is_full(const struct downstream *downstream);
+bool downstream_is_empty(const struct downstream *downstream);
+
+/*
+ * Write what can be written without waiting (to a file or a terminal: all).
+ * Returns 0, or -1 with errno set and, unless it is EPIPE, reported.
+ */
+int downstream_write(struct downstream *downstream);
+
+/* Close standard output, once. Returns 0, or -1 with the reason reported. */
+int downstream_close(struct downstream *downstream);
+
+#endif

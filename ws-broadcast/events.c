@@ -1,0 +1,60 @@
+#include "events.h"
+
+#include <err.h>
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sysexits.h>
+
+#define READY_MAX 8
+
+int
+events_open(void)
+{
+	int set = epoll_create1(EPOLL_CLOEXEC);
+
+	if (set == -1)
+		err(EX_OSERR, "wait for events");
+	return set;
+}
+
+void
+events_watch(int set, struct event *event, uint32_t mask)
+{
+	struct epoll_event wanted = { .events = mask, .data.ptr = event };
+
+	if (event->is_always_ready || (event->is_watched &&
+	    event->mask == mask))
+		return;
+	if (epoll_ctl(set, event->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+	    event->fd, &wanted) == 0) {
+		event->is_watched = true;
+		event->mask = mask;
+	} else if (errno == EPERM) {
+		event->is_always_ready = true;
+	} else {
+		err(EX_OSERR, "wait for events");
+	}
+}
+
+void
+events_ignore(int set, struct event *event)
+{
+	if (event->is_watched)
+		epoll_ctl(set, EPOLL_CTL_DEL, event->fd, NULL);
+	event->is_watched = false;
+}
+
+void
+events_dispatch(int set)
+{
+	struct epoll_event ready[READY_MAX];
+	int count = epoll_wait(set, ready, READY_MAX, 0);
+
+	for (int i = 0; i < count; i++) {
+		const struct event *event = ready[i].data.ptr;
+
+		if (event->is_watched)
+			event->ready(event->arg);
+	}
+}

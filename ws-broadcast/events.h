@@ -1,0 +1,39 @@
+/*
+ * What is waited for besides the connections: input, output, signals, new
+ * viewers. They form one epoll set, and the set is one descriptor in the poll
+ * of libwebsockets. (It would take descriptors one by one, but sets
+ * O_NONBLOCK on them, shared with others or not, and closes an input that
+ * hangs up while we do not read it.)
+ */
+#ifndef WS_BROADCAST_EVENTS_H
+#define WS_BROADCAST_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A descriptor to wait for, and what to call when it is ready. */
+struct event {
+	int fd;
+	void (*ready)(void *arg);
+	void *arg;
+
+	/* these are for events.c to set */
+	uint32_t mask;
+	bool is_watched;
+	bool is_always_ready;	/* as a file on disk: no use to wait */
+};
+
+/* Returns the descriptor of the set, which the caller closes. */
+int events_open(void);
+
+/*
+ * Wait for the event's descriptor to be readable (EPOLLIN), writable
+ * (EPOLLOUT) or just broken (0).
+ */
+void events_watch(int set, struct event *event, uint32_t mask);
+void events_ignore(int set, struct event *event);
+
+/* Call what is ready now, without waiting. */
+void events_dispatch(int set);
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * ws-broadcast: passes records on and shows them, as they go by, to everybody
+ * who watches the dashboard in a browser.
+ */
+#include <err.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "assets.h"
+#include "buffer.h"
+#include "credentials.h"
+#include "listener.h"
+#include "memory.h"
+#include "program.h"
+#include "server.h"
+#include "signals.h"
+
+#define LISTEN_DEFAULT "127.0.0.1:8080"
+#define REALM_DEFAULT "Ultron"
+#define ORIGINS_MAX 16
+#define LARGE_BLOCK_BYTES (256 * 1024)
+
+enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CHECK = 'C', CREDENTIALS = 'c',
+	HISTORY = 'H', LISTEN = 'l', NO_AUTH = 'n', ORIGIN = 'o', PING = 'p',
+	RUN = 'r', STATS = 's', STAY = 'S', VIEWERS = 'v', WWW = 'w' };
+
+static const struct program_option option_list[] = {
+	{ "listen", LISTEN, "ADDR:PORT", "where (" LISTEN_DEFAULT ")" },
+	{ "credentials", CREDENTIALS, "FILE", "keep the made password here" },
+	{ "no-auth", NO_AUTH, NULL, "let anyone on this machine watch" },
+	{ "origin", ORIGIN, "URL", "allow pages from there, too" },
+	{ "www", WWW, "DIR", "files of the dashboard" },
+	{ "stats", STATS, "FILE", "show these totals" },
+	{ "backlog", BACKLOG, "N", "records kept in memory (2000)" },
+	{ "backlog-bytes", BACKLOG_BYTES, "BYTES", "and their size (8MiB)" },
+	{ "history", HISTORY, "N", "records for a new viewer (500)" },
+	{ "viewers", VIEWERS, "N", "at most (1000)" },
+	{ "ping", PING, "SECONDS", "between signs of life (20)" },
+	{ "run", RUN, "ID", "identity of this run of the pipeline" },
+	{ "stay", STAY, NULL, "at end of input go on serving" },
+	{ "check", CHECK, NULL, "look at the configuration only" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct program program = {
+	.name = "ws-broadcast",
+	.synopsis = "[--listen ADDR:PORT] [--credentials FILE | --no-auth]"
+	    " [--origin URL] [--www DIR] [--stats FILE] [--backlog N]"
+	    " [--backlog-bytes BYTES] [--history N] [--viewers N]"
+	    " [--ping SECONDS] [--run ID] [--stay] [--check]",
+	.purpose = "Pass records on and show them on a dashboard in the"
+	    " browser.",
+	.example = "ws-broadcast --stay < day.ndjson > /dev/null",
+	.options = option_list,
+};
+
+struct options {
+	struct server_options server;
+	const char *listen;
+	const char *credentials;
+	bool no_auth;
+	bool check;
+	char *www;		/* found beside the program */
+	char *challenge;
+	char run[17];
+	const char *origins[ORIGINS_MAX + 1];
+	size_t origin_count;
+};
+
+static void
+add_origin(struct options *options, const char *origin)
+{
+	if (options->origin_count == ORIGINS_MAX)
+		program_usage(&program, "--origin: no more than %d of them",
+		    ORIGINS_MAX);
+	if (strncmp(origin, "http://", 7) != 0 &&
+	    strncmp(origin, "https://", 8) != 0)
+		program_usage(&program,
+		    "--origin: expected http(s)://host[:port]: %s", origin);
+	options->origins[options->origin_count++] = origin;
+}
+
+static const char *
+check_run(const char *run)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	if (*run == '\0' || strlen(run) > 64 ||
+	    strspn(run, letters) != strlen(run))
+		program_usage(&program,
+		    "--run: expected up to 64 letters and digits: %s", run);
+	return run;
+}
+
+static size_t
+count(const char *option, int64_t least, int64_t most)
+{
+	return (size_t)program_count(&program, option, optarg, least, most);
+}
+
+static void
+take_option(struct options *options, int key)
+{
+	struct server_options *server = &options->server;
+
+	switch (key) {
+	case LISTEN: options->listen = optarg; break;
+	case CREDENTIALS: options->credentials = optarg; break;
+	case NO_AUTH: options->no_auth = true; break;
+	case ORIGIN: add_origin(options, optarg); break;
+	case WWW: server->www = optarg; break;
+	case STATS: server->totals = optarg; break;
+	case BACKLOG: server->backlog = count("backlog", 1, 1000000); break;
+	case BACKLOG_BYTES:
+		server->backlog_bytes = (size_t)program_bytes(&program,
+		    "backlog-bytes", optarg, 1, INT64_C(1) << 34);
+		break;
+	case HISTORY: server->history = count("history", 0, 1000000); break;
+	case VIEWERS: server->viewers = count("viewers", 1, 100000); break;
+	case PING:
+		server->ping_seconds = (unsigned)count("ping", 1, 3600);
+		break;
+	case RUN:
+		server->run = check_run(optarg);
+		server->skips_repeats = true;
+		break;
+	case STAY: server->stay = true; break;
+	case CHECK: options->check = true; break;
+	default: break;
+	}
+}
+
+/* The flag wins over the environment. */
+static void
+choose_address(struct options *options)
+{
+	const char *name = "--listen", *text = options->listen;
+
+	if (text == NULL) {
+		name = "LISTEN";
+		text = getenv(name);
+	}
+	if (text == NULL || *text == '\0')
+		text = LISTEN_DEFAULT;
+	if (listener_parse(text, &options->server.address) == 0)
+		return;
+	if (options->listen != NULL)
+		program_usage(&program,
+		    "--listen: expected ADDR:PORT or [ADDR]:PORT: %s", text);
+	errx(EX_CONFIG, "LISTEN: expected ADDR:PORT or [ADDR]:PORT: %s", text);
+}
+
+/* build/www beside build/bin, PREFIX/share/ultron/www beside PREFIX/bin. */
+static void
+find_www(struct options *options)
+{
+	static const char *const beside[] = { "www", "share/ultron/www" };
+	char self[4096] = "";
+	struct buffer path = { 0 };
+
+	if (options->server.www != NULL)
+		return;
+	if (readlink("/proc/self/exe", self, sizeof self - 1) == -1)
+		err(EX_OSERR, "find the files of the dashboard");
+	const char *prefix = dirname(dirname(self));
+	for (size_t i = 0; i < 2; i++) {
+		path.length = 0;
+		buffer_printf(&path, "%s/%s", prefix, beside[i]);
+		if (access(buffer_string(&path), R_OK) == 0)
+			break;
+	}
+	options->www = xstrdup(buffer_string(&path));
+	options->server.www = options->www;
+	buffer_free(&path);
+}
+
+static void
+make_challenge(struct options *options)
+{
+	const char *realm = getenv("BASIC_AUTH_REALM");
+	struct buffer challenge = { 0 };
+
+	if (realm == NULL || *realm == '\0')
+		realm = REALM_DEFAULT;
+	if (strlen(realm) > 200 || strpbrk(realm, "\"\\\r\n") != NULL)
+		errx(EX_CONFIG, "BASIC_AUTH_REALM: no quotes, backslashes or"
+		    " line ends, and no more than 200 bytes");
+	buffer_printf(&challenge, "Basic realm=\"%s\", charset=\"UTF-8\"",
+	    realm);
+	options->challenge = xstrdup(buffer_string(&challenge));
+	options->server.challenge = options->challenge;
+	buffer_free(&challenge);
+}
+
+static void
+choose_run(struct options *options)
+{
+	unsigned char random[8];
+
+	if (options->server.run != NULL)
+		return;
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		err(EX_OSERR, "make an identity for this run");
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(options->run + 2 * i, 3, "%02x", random[i]);
+	options->server.run = options->run;
+}
+
+static void
+parse_options(struct options *options, int argc, char *argv[])
+{
+	int key;
+
+	*options = (struct options){ .server = {
+		.backlog = 2000, .backlog_bytes = 8 * 1024 * 1024,
+		.history = 500, .viewers = 1000, .ping_seconds = 20,
+	} };
+	while ((key = program_option(&program, argc, argv)) != -1)
+		take_option(options, key);
+	program_no_arguments(&program, argc, argv);
+	options->server.origins = options->origins;
+	choose_address(options);
+	find_www(options);
+	make_challenge(options);
+	choose_run(options);
+}
+
+/* The one line that says where the dashboard is, and how to get in. */
+static void
+announce(const struct options *options, const struct credentials *credentials)
+{
+	const char *address = options->server.address.text;
+
+	if (credentials->made)
+		warnx("dashboard at http://%s/ultronex/stream user %s"
+		    " password %s", address, credentials->user,
+		    credentials->password);
+	else if (credentials->path != NULL)
+		warnx("dashboard at http://%s/ultronex/stream user %s,"
+		    " password in %s", address, credentials->user,
+		    credentials->path);
+	else
+		warnx("dashboard at http://%s/ultronex/stream", address);
+}
+
+/* The start may have made a password that nobody knows yet. */
+static int
+serve(struct options *options, struct credentials *credentials)
+{
+	if (credentials->user == NULL && !options->no_auth)
+		credentials_make(credentials);
+
+	struct server *server = server_new(&options->server, credentials);
+	announce(options, credentials);
+	credentials_release(credentials);	/* the server has hashes */
+
+	int status = server_run(server);
+	server_free(server);
+	return status;
+}
+
+static int
+check(struct options *options, struct credentials *credentials)
+{
+	assets_free(assets_load(options->server.www));
+	credentials_release(credentials);
+	return EX_OK;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options options;
+	struct credentials credentials;
+
+	/* large records come and go: give their memory back at once */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+
+	parse_options(&options, argc, argv);
+	credentials_get(&credentials, options.credentials,
+	    options.server.address.is_local, options.no_auth);
+
+	int status = (options.check ? check : serve)(&options, &credentials);
+
+	free(options.challenge);
+	free(options.www);
+	if (signals_stop())
+		signals_die();
+	return status;
+}

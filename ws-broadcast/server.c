@@ -1,0 +1,356 @@
+#include "server.h"
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "assets.h"
+#include "auth.h"
+#include "clock.h"
+#include "connections.h"
+#include "downstream.h"
+#include "events.h"
+#include "intake.h"
+#include "memory.h"
+#include "output.h"
+#include "record.h"
+#include "ring.h"
+#include "routes.h"
+#include "signals.h"
+#include "totals.h"
+#include "viewers.h"
+
+#define LINGER_SECONDS 2	/* for viewers to get the rest */
+#define ACCEPTS_MAX 32		/* in one turn of the loop */
+#define SPARE_CONNECTIONS 128	/* for HTTP, besides the viewers */
+#define SPARE_DESCRIPTORS 32	/* for everything else */
+
+struct server {
+	const struct server_options *options;
+	struct assets *assets;
+	struct auth *auth;
+	struct totals *totals;
+	struct ring *ring;
+	struct downstream *downstream;
+	struct intake *intake;
+	struct viewers *viewers;
+	struct site site;
+	struct connections *connections;
+
+	int set;
+	struct event input;
+	struct event output;
+	struct event signals;
+	struct event listener;
+
+	bool may_read;		/* input would not make us wait */
+	bool is_output_broken;
+	bool is_drained;	/* all input was passed on */
+	bool is_dismissed;	/* viewers are being closed */
+};
+
+static void
+accept_connections(void *arg)
+{
+	struct server *server = arg;
+
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		int fd = listener_accept(server->listener.fd);
+
+		if (fd == -1)
+			break;
+		connections_take(server->connections, fd);
+	}
+}
+
+static void
+note_input(void *arg)
+{
+	struct server *server = arg;
+
+	server->may_read = true;
+}
+
+/* Nothing waits to be written: then it is broken, nobody reads it any more. */
+static void
+note_output(void *arg)
+{
+	struct server *server = arg;
+
+	server->is_output_broken |= downstream_is_empty(server->downstream);
+}
+
+static void
+note_signals(void *arg)
+{
+	(void)arg;
+	signals_check();
+}
+
+static int
+open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd == -1)
+		err(EX_OSERR, "wait for signals");
+	return fd;
+}
+
+/* Input only while there is room, output only while there is something. */
+static void
+watch_records(struct server *server)
+{
+	if (intake_wants_input(server->intake))
+		events_watch(server->set, &server->input, EPOLLIN);
+	else
+		events_ignore(server->set, &server->input);
+	if (!server->is_drained)
+		events_watch(server->set, &server->output,
+		    downstream_is_empty(server->downstream) ? 0 : EPOLLOUT);
+	server->may_read = server->input.is_always_ready;
+}
+
+static void
+open_events(struct server *server, struct listen_address *address)
+{
+	server->set = events_open();
+	server->input = (struct event){ .fd = STDIN_FILENO,
+	    .ready = note_input, .arg = server };
+	server->output = (struct event){ .fd = STDOUT_FILENO,
+	    .ready = note_output, .arg = server };
+	server->signals = (struct event){ .fd = open_signals(),
+	    .ready = note_signals, .arg = server };
+	server->listener = (struct event){ .fd = listener_open(address),
+	    .ready = accept_connections, .arg = server };
+	events_watch(server->set, &server->signals, EPOLLIN);
+	events_watch(server->set, &server->listener, EPOLLIN);
+	watch_records(server);
+}
+
+/* As many connections as there are descriptors for. */
+static size_t
+limit_connections(size_t viewers)
+{
+	size_t wanted = viewers + SPARE_CONNECTIONS, most = SPARE_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur >= wanted + SPARE_DESCRIPTORS)
+		return wanted;
+	if (limit.rlim_cur > 2 * SPARE_DESCRIPTORS)
+		most = limit.rlim_cur - SPARE_DESCRIPTORS;
+	warnx("room for %zu connections only, see ulimit -n", most);
+	return most;
+}
+
+static struct connections *
+open_connections(const struct server *server)
+{
+	const struct connections_options options = {
+		.site = &server->site,
+		.viewers = server->viewers,
+		.most = limit_connections(server->options->viewers),
+		.ping_seconds = server->options->ping_seconds,
+		.events = server->set,
+	};
+
+	return connections_new(&options);
+}
+
+static struct viewers *
+open_viewers(const struct server *server)
+{
+	const struct server_options *options = server->options;
+	const struct viewers_options viewers = {
+		.run = options->run,
+		.bounded = options->backlog,
+		.history = options->history,
+		.held_bytes_max = options->backlog_bytes + RECORD_BYTES_MAX,
+		.ping_seconds = options->ping_seconds,
+	};
+
+	return viewers_new(&viewers, server->ring, server->totals);
+}
+
+static void
+fill_site(struct server *server)
+{
+	server->site = (struct site){
+		.assets = server->assets,
+		.auth = server->auth,
+		.challenge = server->options->challenge,
+		.origins = server->options->origins,
+		.totals = server->totals,
+		.ring = server->ring,
+		.viewers = server->viewers,
+		.viewers_max = server->options->viewers,
+		.started = time(NULL),
+	};
+}
+
+struct server *
+server_new(struct server_options *options,
+    const struct credentials *credentials)
+{
+	struct server *server = xcalloc(1, sizeof *server);
+
+	server->options = options;
+	server->ring = ring_new(options->backlog, options->backlog_bytes);
+	server->downstream = downstream_new();
+	server->intake = intake_new(server->ring, server->downstream,
+	    options->skips_repeats);
+	server->assets = assets_load(options->www);
+	server->totals = totals_new(options->totals);
+	server->viewers = open_viewers(server);
+	if (credentials->user != NULL)
+		server->auth = auth_new(credentials->user,
+		    credentials->password);
+	fill_site(server);
+	signals_catch();
+	open_events(server, &options->address);
+	server->connections = open_connections(server);
+	return server;
+}
+
+void
+server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	connections_free(server->connections);
+	close(server->listener.fd);
+	close(server->signals.fd);
+	viewers_free(server->viewers);
+	totals_free(server->totals);
+	assets_free(server->assets);
+	auth_free(server->auth);
+	intake_free(server->intake);
+	downstream_free(server->downstream);
+	ring_free(server->ring);
+	free(server);
+}
+
+/* Take what came in, and pass it on. Returns 0, or an exit status. */
+static int
+pass_batch(struct server *server)
+{
+	uint64_t before = ring_total(server->ring);
+
+	if (server->is_output_broken)
+		return output_failure(EPIPE);
+	if (intake_run(server->intake, server->may_read) == -1)
+		return EX_IOERR;
+	if (downstream_write(server->downstream) == -1)
+		return output_failure(errno);
+	if (ring_total(server->ring) != before)
+		viewers_wake(server->viewers);
+	watch_records(server);
+	return EX_OK;
+}
+
+/*
+ * Input that flows gets as much time as the viewers took, be they a thousand:
+ * they rather miss records than slow down the pipeline.
+ */
+static int
+pass_records(struct server *server)
+{
+	int64_t end = clock_steady_us() +
+	    connections_take_time_us(server->connections);
+	int status;
+
+	events_dispatch(server->set);
+	do {
+		status = pass_batch(server);
+		events_dispatch(server->set);
+	} while (status == EX_OK && server->may_read &&
+	    intake_wants_input(server->intake) && !signals_stop() &&
+	    clock_steady_us() < end);
+	return status;
+}
+
+static int
+end_output(struct server *server)
+{
+	server->is_drained = true;
+	events_ignore(server->set, &server->output);
+	if (signals_stop())
+		return EX_OK;
+	viewers_end(server->viewers);
+	return downstream_close(server->downstream) == 0 ? EX_OK : EX_IOERR;
+}
+
+static void
+dismiss_viewers(struct server *server)
+{
+	server->is_dismissed = true;
+	events_ignore(server->set, &server->listener);
+	viewers_dismiss(server->viewers);
+	connections_set_clock(server->connections, LINGER_SECONDS);
+}
+
+/* Has the input ended, are we asked to leave? Returns 0 or an exit status. */
+static int
+look_for_end(struct server *server)
+{
+	int status = EX_OK;
+
+	if (signals_stop())
+		intake_stop(server->intake);
+	if (!server->is_drained && intake_is_done(server->intake) &&
+	    downstream_is_empty(server->downstream))
+		status = end_output(server);
+	if (server->is_drained && !server->is_dismissed &&
+	    (signals_stop() || !server->options->stay))
+		dismiss_viewers(server);
+	return status;
+}
+
+static bool
+is_finished(const struct server *server)
+{
+	return server->is_dismissed &&
+	    (connections_is_time_over(server->connections) ||
+	    viewers_count(server->viewers) == 0);
+}
+
+/* Is there something to do without waiting for anything? */
+static bool
+has_work(const struct server *server)
+{
+	return (intake_has_lines(server->intake) &&
+	    !downstream_is_full(server->downstream)) ||
+	    (server->input.is_always_ready &&
+	    intake_wants_input(server->intake));
+}
+
+int
+server_run(struct server *server)
+{
+	int status = EX_OK;
+
+	while (status == EX_OK && !is_finished(server)) {
+		if (connections_serve(server->connections,
+		    !has_work(server)) == -1)
+			return EX_SOFTWARE;
+		status = pass_records(server);
+		if (status == EX_OK)
+			status = look_for_end(server);
+	}
+	return status;
+}

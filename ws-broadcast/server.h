@@ -1,0 +1,40 @@
+/* The loop: records in, records out, and the viewers beside it. */
+#ifndef WS_BROADCAST_SERVER_H
+#define WS_BROADCAST_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "credentials.h"
+#include "listener.h"
+
+struct server_options {
+	struct listen_address address;
+	const char *www;	/* folder of the dashboard */
+	const char *totals;	/* file, or NULL */
+	const char *const *origins;	/* to NULL */
+	const char *run;	/* identity of the pipeline's run */
+	bool skips_repeats;	/* a seq is shown once in it */
+	const char *challenge;	/* of a 401 */
+	size_t backlog;		/* records in memory */
+	size_t backlog_bytes;
+	size_t history;		/* of them for a viewer that comes anew */
+	size_t viewers;
+	unsigned ping_seconds;
+	bool stay;		/* at end of input */
+};
+
+struct server;
+
+/*
+ * Bind and prepare all there is; standard input and output are taken over.
+ * The options stay borrowed, the credentials do not. Exits where that fails.
+ */
+struct server *server_new(struct server_options *options,
+    const struct credentials *credentials);
+void server_free(struct server *server);
+
+/* Run until the end of input or a signal. Returns an exit status. */
+int server_run(struct server *server);
+
+#endif

@@ -1,0 +1,23 @@
+/* The totals that the program `stats` writes to a file while it counts. */
+#ifndef WS_BROADCAST_TOTALS_H
+#define WS_BROADCAST_TOTALS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct totals;
+
+/* path is borrowed; it may be NULL, and the file need not be there yet. */
+struct totals *totals_new(const char *path);
+void totals_free(struct totals *totals);
+
+/*
+ * Look at the file again. Returns true where there is something new. What
+ * cannot be read, or is no JSON object, leaves the totals as they were.
+ */
+bool totals_refresh(struct totals *totals);
+
+/* The file's content as one line, or NULL where there is none yet. */
+const char *totals_text(const struct totals *totals, size_t *length);
+
+#endif
