@@ -301,7 +301,7 @@ wait_for_input(struct fetcher *fetcher, bool wants_input)
 static void
 wait_for_work(struct fetcher *fetcher)
 {
-	bool wants_input = !fetcher->has_lines && !signals_stop() &&
+	bool wants_input = !fetcher->has_lines && !signals_want_stop() &&
 	    !line_reader_at_end(fetcher->reader) && has_room(fetcher);
 
 	if (fetcher->has_lines && has_room(fetcher))
@@ -317,7 +317,7 @@ wait_for_work(struct fetcher *fetcher)
 static bool
 is_done(const struct fetcher *fetcher)
 {
-	return (line_reader_at_end(fetcher->reader) || signals_stop()) &&
+	return (line_reader_at_end(fetcher->reader) || signals_want_stop()) &&
 	    !fetcher->has_lines && fetcher->first == NULL;
 }
 
@@ -326,7 +326,7 @@ run(struct fetcher *fetcher)
 {
 	while (!is_done(fetcher)) {
 		wait_for_work(fetcher);
-		signals_reload();
+		signals_take_reload();
 		spool_expire(fetcher->settings->spool);
 		if (take_lines(fetcher) == -1)
 			return output_failure(errno);
@@ -336,7 +336,7 @@ run(struct fetcher *fetcher)
 		if (write_answers(fetcher) == -1)
 			return output_failure(errno);
 	}
-	return signals_stop() || output_close() == 0 ? EX_OK : EX_IOERR;
+	return signals_want_stop() || output_close() == 0 ? EX_OK : EX_IOERR;
 }
 
 static struct downloads *

@@ -22,7 +22,7 @@ struct fetcher_settings {
 };
 
 /*
- * Answer records until the input ends or a signal asks to stop (signals_stop
+ * Answer records until the input ends or a signal asks to stop (signals_want_stop
  * is true then). Returns an exit status, with the reason reported.
  */
 int fetcher_run(const struct fetcher_settings *settings);

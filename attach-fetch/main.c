@@ -195,7 +195,7 @@ main(int argc, char *argv[])
 	spool_free(settings.spool);
 	hosts_free(options.hosts);
 	free(token);
-	if (signals_stop())
+	if (signals_want_stop())
 		signals_die();
 	return status;
 }

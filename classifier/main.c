@@ -114,7 +114,7 @@ main(int argc, char *argv[])
 
 	int status = record_loop(&filter, &classifier);
 	rules_free(classifier.rules);
-	if (signals_stop())
+	if (signals_want_stop())
 		signals_die();
 	return status;
 }

@@ -31,66 +31,77 @@ struct rule {
 
 /* A text of the record at hand, made when a rule first asks for it. */
 struct text {
+	bool (*make)(struct record *record, struct buffer *bytes);
 	struct buffer bytes;
 	bool is_made;
+	bool is_whole;
 };
 
 struct rules {
 	struct rule *list;
 	size_t count;
+	const struct rule *gave_up;	/* could not look at all it wanted */
 	struct text message;
 	struct text attachments;
 	struct text payload;
 };
 
 static bool
-fits_bytes(const struct rule *rule, const char *bytes, size_t length)
+fits_bytes(const struct rule *rule, struct rules *rules, const char *bytes,
+    size_t length)
 {
 	size_t start, end;
+	enum regex_result result = regex_find(rule->regex, bytes, length, 0,
+	    &start, &end);
 
-	return regex_find(rule->regex, bytes, length, 0, &start, &end) ==
-	    REGEX_HIT;
+	if (result == REGEX_LIMIT)
+		rules->gave_up = rule;
+	return result == REGEX_HIT;
 }
 
 static bool
-fits_string(const struct rule *rule, const char *string)
+fits_string(const struct rule *rule, struct rules *rules, const char *string)
 {
-	return string != NULL && fits_bytes(rule, string, strlen(string));
+	return string != NULL &&
+	    fits_bytes(rule, rules, string, strlen(string));
 }
 
 static bool
-fits_text(const struct rule *rule, struct record *record, struct text *text,
-    bool (*make)(struct record *record, struct buffer *bytes))
+fits_text(const struct rule *rule, struct record *record,
+    struct rules *rules, struct text *text)
 {
 	if (!text->is_made) {
 		text->bytes.length = 0;
-		make(record, &text->bytes);
+		text->is_whole = text->make(record, &text->bytes);
 		text->is_made = true;
 	}
-	return text->bytes.length > 0 &&
-	    fits_bytes(rule, text->bytes.data, text->bytes.length);
+	if (text->bytes.length > 0 && fits_bytes(rule, rules,
+	    text->bytes.data, text->bytes.length))
+		return true;
+	if (!text->is_whole)
+		rules->gave_up = rule;
+	return false;
 }
 
 static bool
 fits_message(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	return fits_text(rule, record, &rules->message, message_text);
+	return fits_text(rule, record, rules, &rules->message);
 }
 
 static bool
 fits_attachments(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	return fits_text(rule, record, &rules->attachments,
-	    message_attachments);
+	return fits_text(rule, record, rules, &rules->attachments);
 }
 
 static bool
 fits_payload(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	return fits_text(rule, record, &rules->payload, message_payload);
+	return fits_text(rule, record, rules, &rules->payload);
 }
 
 /* The member that the aspect is named for, where it is a string. */
@@ -98,19 +109,19 @@ static bool
 fits_member(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	(void)rules;
-	return fits_string(rule, record_string(record, rule->aspect->what));
+	return fits_string(rule, rules,
+	    record_string(record, rule->aspect->what));
 }
 
-/* The string `name` in any element of the array `member`. */
+/* The string `name` in any element of the array, which may be NULL. */
 static bool
-fits_element(const struct rule *rule, struct record *record,
-    const char *member, const char *name)
+fits_element(const struct rule *rule, struct rules *rules,
+    const cJSON *array, const char *name)
 {
 	const cJSON *element;
 
-	cJSON_ArrayForEach(element, record_array(record, member))
-		if (fits_string(rule, json_string(element, name)))
+	cJSON_ArrayForEach(element, array)
+		if (fits_string(rule, rules, json_string(element, name)))
 			return true;
 	return false;
 }
@@ -119,32 +130,31 @@ static bool
 fits_pattern(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	(void)rules;
-	return fits_element(rule, record, RECORD_MATCHES, "pattern");
+	return fits_element(rule, rules, record_array(record, RECORD_MATCHES),
+	    "pattern");
 }
 
 static bool
 fits_fetched(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	(void)rules;
-	return fits_element(rule, record, RECORD_FETCHED, "status");
+	return fits_element(rule, rules, record_array(record, RECORD_FETCHED),
+	    "status");
 }
 
 static bool
 fits_limit(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	(void)rules;
-	return fits_element(rule, record, RECORD_LIMITS, "reason");
+	return fits_element(rule, rules, record_array(record, RECORD_LIMITS),
+	    "reason");
 }
 
 static bool
 fits_error(const struct rule *rule, struct record *record,
     struct rules *rules)
 {
-	(void)rules;
-	return fits_string(rule,
+	return fits_string(rule, rules,
 	    json_string(record_get(record, RECORD_ERROR), "reason"));
 }
 
@@ -152,7 +162,7 @@ static bool
 fits_any(const struct rule *rule, struct record *record, struct rules *rules)
 {
 	return rule->fits_all || fits_message(rule, record, rules) ||
-	    fits_string(rule, record_string(record, RECORD_TITLE)) ||
+	    fits_string(rule, rules, record_string(record, RECORD_TITLE)) ||
 	    fits_attachments(rule, record, rules) ||
 	    fits_payload(rule, record, rules);
 }
@@ -245,6 +255,9 @@ rules_load(const char *path)
 {
 	struct rules *rules = xcalloc(1, sizeof *rules);
 
+	rules->message.make = message_text;
+	rules->attachments.make = message_attachments;
+	rules->payload.make = message_payload;
 	if (rule_file_read(path, take_rule, rules) == 0)
 		return rules;
 	rules_free(rules);
@@ -267,18 +280,39 @@ rules_free(struct rules *rules)
 	free(rules);
 }
 
+static struct verdict
+make_verdict(const char *class, const struct rule *rule)
+{
+	return (struct verdict){ class, rule->words, rule->line };
+}
+
+/* A success is one only if every rule before it could look at all. */
+static struct verdict
+give_up(const struct rule *rule, struct record *record)
+{
+	record_fail(record, "rule in line %zu gave up: too costly or too much"
+	    " text", rule->line);
+	return make_verdict("warning", rule);
+}
+
 struct verdict
 rules_apply(struct rules *rules, struct record *record)
 {
+	struct verdict verdict = { "success", "no rule fitted", 0 };
+
 	rules->message.is_made = false;
 	rules->attachments.is_made = false;
 	rules->payload.is_made = false;
+	rules->gave_up = NULL;
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->list[i];
 
-		if (rule->aspect->fits(rule, record, rules))
-			return (struct verdict){ rule->class, rule->words,
-			    rule->line };
+		if (rule->aspect->fits(rule, record, rules)) {
+			verdict = make_verdict(rule->class, rule);
+			break;
+		}
 	}
-	return (struct verdict){ "success", "no rule fitted", 0 };
+	if (rules->gave_up != NULL && strcmp(verdict.class, "success") == 0)
+		return give_up(rules->gave_up, record);
+	return verdict;
 }

@@ -22,7 +22,10 @@ struct verdict {
 struct rules *rules_load(const char *path);
 void rules_free(struct rules *rules);
 
-/* What no rule fits is a success. */
+/*
+ * What no rule fits is a success; but where a rule could not look at all it
+ * wanted, that is a warning, and the record gets an `error`.
+ */
 struct verdict rules_apply(struct rules *rules, struct record *record);
 
 #endif

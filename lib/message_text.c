@@ -19,6 +19,7 @@ struct collection {
 	size_t start;		/* where this message's text begins */
 	size_t pieces;
 	bool is_whole;
+	bool has_missed;	/* a member too large to be looked into */
 };
 
 /* Strings under these members are meant for people, in any kind of block. */
@@ -237,20 +238,33 @@ add_files(struct collection *all, const cJSON *files)
 	}
 }
 
+/* The member, or NULL; one too large to be looked into is not passed over. */
+static const cJSON *
+find_member(struct collection *all, struct record *record, const char *name)
+{
+	const cJSON *value = record_get(record, name);
+	const char *bytes;
+	size_t length;
+
+	if (value == NULL && record_raw(record, name, &bytes, &length))
+		all->has_missed = true;
+	return value;
+}
+
 /* The member, or where the record is an edit that of the new state. */
 static const cJSON *
-find_current(struct record *record, const char *name)
+find_current(struct collection *all, struct record *record, const char *name)
 {
-	const cJSON *message = record_object(record, RECORD_MESSAGE);
-	const cJSON *edited = cJSON_GetObjectItemCaseSensitive(message, name);
+	const cJSON *edited = cJSON_GetObjectItemCaseSensitive(
+	    find_member(all, record, RECORD_MESSAGE), name);
 
-	return edited != NULL ? edited : record_get(record, name);
+	return edited != NULL ? edited : find_member(all, record, name);
 }
 
 static struct collection
 open_collection(struct buffer *text)
 {
-	return (struct collection){ text, text->length, 0, true };
+	return (struct collection){ text, text->length, 0, true, false };
 }
 
 /* The last line needs no LF. */
@@ -259,7 +273,7 @@ close_collection(struct collection *all)
 {
 	if (all->text->length > all->start)
 		all->text->length--;
-	return all->is_whole;
+	return all->is_whole && !all->has_missed;
 }
 
 bool
@@ -267,9 +281,9 @@ message_text(struct record *record, struct buffer *text)
 {
 	struct collection all = open_collection(text);
 
-	add_text(&all, cJSON_GetStringValue(find_current(record, RECORD_TEXT)),
-	    true);
-	walk(&all, find_current(record, RECORD_BLOCKS), NULL, 0);
+	add_text(&all, cJSON_GetStringValue(find_current(&all, record,
+	    RECORD_TEXT)), true);
+	walk(&all, find_current(&all, record, RECORD_BLOCKS), NULL, 0);
 	return close_collection(&all);
 }
 
@@ -278,8 +292,8 @@ message_attachments(struct record *record, struct buffer *text)
 {
 	struct collection all = open_collection(text);
 
-	walk(&all, find_current(record, RECORD_ATTACHMENTS), NULL, 0);
-	add_files(&all, find_current(record, RECORD_FILES));
+	walk(&all, find_current(&all, record, RECORD_ATTACHMENTS), NULL, 0);
+	add_files(&all, find_current(&all, record, RECORD_FILES));
 	return close_collection(&all);
 }
 

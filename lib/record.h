@@ -21,7 +21,6 @@
 
 /* Slack's members */
 #define RECORD_TYPE "type"
-#define RECORD_SUBTYPE "subtype"
 #define RECORD_CHANNEL "channel"
 #define RECORD_USER "user"
 #define RECORD_TEXT "text"
@@ -32,7 +31,6 @@
 #define RECORD_MESSAGE "message"
 
 /* members of an api_message */
-#define RECORD_ID "id"
 #define RECORD_TITLE "title"
 #define RECORD_PAYLOAD "payload"
 
@@ -42,10 +40,8 @@
 #define RECORD_SOURCE "source"
 #define RECORD_NAMES "names"
 #define RECORD_FETCHED "fetched"
-#define RECORD_COMMAND "command"
 #define RECORD_MATCHES "matches"
 #define RECORD_LIMITS "limits"
-#define RECORD_NOTIFY "notify"
 #define RECORD_CLASS "class"
 #define RECORD_RULE "rule"
 #define RECORD_ERROR "error"

@@ -69,16 +69,16 @@ wait_for_input(struct loop *loop)
 static int
 run_loop(struct loop *loop)
 {
-	while (!line_reader_at_end(loop->reader) && !signals_stop()) {
+	while (!line_reader_at_end(loop->reader) && !signals_want_stop()) {
 		wait_for_input(loop);
-		if (signals_reload() && loop->filter->reload != NULL)
+		if (signals_take_reload() && loop->filter->reload != NULL)
 			loop->filter->reload(loop->arg);
 		if (answer_lines(loop) == -1)
 			return output_failure(errno);
 	}
 	if (loop->filter->before_wait != NULL)
 		loop->filter->before_wait(loop->arg);
-	return signals_stop() || output_close() == 0 ? EX_OK : EX_IOERR;
+	return signals_want_stop() || output_close() == 0 ? EX_OK : EX_IOERR;
 }
 
 int

@@ -30,7 +30,7 @@ struct filter {
 /*
  * Pass standard input to standard output through the filter until the input
  * ends. Returns an exit status: 0, or EX_IOERR with the reason reported. Where
- * TERM or INT asked for the end, signals_stop is true afterwards; the caller
+ * TERM or INT asked for the end, signals_want_stop is true afterwards; the caller
  * releases what it has and ends by signals_die.
  */
 int record_loop(const struct filter *filter, void *arg);

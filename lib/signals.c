@@ -78,13 +78,13 @@ signals_check(void)
 }
 
 bool
-signals_stop(void)
+signals_want_stop(void)
 {
 	return stop_signal != 0;
 }
 
 bool
-signals_reload(void)
+signals_take_reload(void)
 {
 	bool wanted = reload_wanted != 0;
 

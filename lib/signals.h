@@ -19,10 +19,10 @@ int signals_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 void signals_check(void);
 
 /* Was the program asked to stop (TERM or INT)? */
-bool signals_stop(void);
+bool signals_want_stop(void);
 
 /* Was it asked to read its files again (HUP) since the last call? */
-bool signals_reload(void);
+bool signals_take_reload(void);
 
 /*
  * End as a program does that died of the signal which asked it to stop, so

@@ -203,7 +203,7 @@ main(int argc, char *argv[])
 	scan_free(scanner.scan);
 	findings_free(&scanner.findings);
 	patterns_free(scanner.set);
-	if (signals_stop())
+	if (signals_want_stop())
 		signals_die();
 	return status;
 }

@@ -53,7 +53,7 @@ read_values(int fd, void (*take)(const struct value *value, void *arg),
 	struct value value;
 	ssize_t count = 0;
 
-	while (count != -1 && !value_reader_at_end(reader) && !signals_stop()) {
+	while (count != -1 && !value_reader_at_end(reader) && !signals_want_stop()) {
 		count = value_reader_fill(reader);
 		while (count != -1 && value_reader_next(reader, &value))
 			take(&value, arg);

@@ -92,7 +92,7 @@ recording_next(struct recording *recording, struct value *value)
 			return RECORDING_FAILED;
 		}
 		signals_check();
-		if (signals_stop())
+		if (signals_want_stop())
 			return RECORDING_END;
 	}
 	return RECORDING_VALUE;

@@ -32,7 +32,7 @@ struct replay {
 static bool
 is_over(const struct replay *replay)
 {
-	return replay->status != EX_OK || signals_stop() ||
+	return replay->status != EX_OK || signals_want_stop() ||
 	    replay->written >= replay->options->limit;
 }
 

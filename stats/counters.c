@@ -44,16 +44,14 @@ count_name(struct tally *tally, const char *name)
 static void
 count_patterns(struct counters *counters, const cJSON *matches)
 {
-	const char *before = NULL;
 	const cJSON *match;
 
 	cJSON_ArrayForEach(match, matches) {
 		const char *name = json_string(match, "pattern");
 
-		if (name != NULL && (before == NULL ||
-		    strcmp(name, before) != 0))
-			tally_add(counters->patterns, name, 1);
-		before = name;
+		if (name != NULL)
+			tally_add_once(counters->patterns, name,
+			    counters->records);
 	}
 }
 

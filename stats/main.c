@@ -130,7 +130,7 @@ main(int argc, char *argv[])
 	int status = record_loop(&filter, &stats);
 	finish(&stats);
 	counters_free(stats.counters);
-	if (signals_stop())
+	if (signals_want_stop())
 		signals_die();
 	return status;
 }

@@ -10,6 +10,7 @@
 struct named_count {
 	char *name;
 	int64_t count;
+	int64_t occasion;	/* when it was last added to */
 };
 
 struct tally {
@@ -70,8 +71,9 @@ insert_entry(struct tally *tally, const char *name)
 	return entry;
 }
 
-void
-tally_add(struct tally *tally, const char *name, int64_t count)
+/* The entry for the name, or for all the rest. */
+static struct named_count *
+obtain_entry(struct tally *tally, const char *name)
 {
 	char cut[TALLY_NAME_BYTES_MAX + 1];
 	size_t length = strlen(name);
@@ -88,7 +90,24 @@ tally_add(struct tally *tally, const char *name, int64_t count)
 	}
 	if (entry == NULL)
 		entry = insert_entry(tally, cut);
-	entry->count += count;
+	return entry;
+}
+
+void
+tally_add(struct tally *tally, const char *name, int64_t count)
+{
+	obtain_entry(tally, name)->count += count;
+}
+
+void
+tally_add_once(struct tally *tally, const char *name, int64_t occasion)
+{
+	struct named_count *entry = obtain_entry(tally, name);
+
+	if (entry->occasion == occasion)
+		return;
+	entry->occasion = occasion;
+	entry->count++;
 }
 
 int64_t

@@ -18,6 +18,12 @@ void tally_free(struct tally *tally);
 /* Add to the count of a name, which is cut where it is overlong. */
 void tally_add(struct tally *tally, const char *name, int64_t count);
 
+/*
+ * Add 1, but once an occasion only. Occasions are numbered from 1 and do not
+ * go back.
+ */
+void tally_add_once(struct tally *tally, const char *name, int64_t occasion);
+
 int64_t tally_count(const struct tally *tally, const char *name);
 
 /* Call `visit` for each name in order of the bytes. */

@@ -293,7 +293,7 @@ main(int argc, char *argv[])
 
 	free(options.challenge);
 	free(options.www);
-	if (signals_stop())
+	if (signals_want_stop())
 		signals_die();
 	return status;
 }

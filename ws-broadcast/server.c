@@ -279,7 +279,7 @@ pass_records(struct server *server)
 		status = pass_batch(server);
 		events_dispatch(server->set);
 	} while (status == EX_OK && server->may_read &&
-	    intake_wants_input(server->intake) && !signals_stop() &&
+	    intake_wants_input(server->intake) && !signals_want_stop() &&
 	    clock_steady_us() < end);
 	return status;
 }
@@ -289,7 +289,7 @@ end_output(struct server *server)
 {
 	server->is_drained = true;
 	events_ignore(server->set, &server->output);
-	if (signals_stop())
+	if (signals_want_stop())
 		return EX_OK;
 	viewers_end(server->viewers);
 	return downstream_close(server->downstream) == 0 ? EX_OK : EX_IOERR;
@@ -310,13 +310,13 @@ look_for_end(struct server *server)
 {
 	int status = EX_OK;
 
-	if (signals_stop())
+	if (signals_want_stop())
 		intake_stop(server->intake);
 	if (!server->is_drained && intake_is_done(server->intake) &&
 	    downstream_is_empty(server->downstream))
 		status = end_output(server);
 	if (server->is_drained && !server->is_dismissed &&
-	    (signals_stop() || !server->options->stay))
+	    (signals_want_stop() || !server->options->stay))
 		dismiss_viewers(server);
 	return status;
 }

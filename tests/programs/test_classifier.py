@@ -55,6 +55,28 @@ def test_looks_at(tmp_path, rule, record):
     assert json.loads(done.stdout.splitlines()[0])["rule"] == f"danger {rule}"
 
 
+@pytest.mark.parametrize("record", [
+    {"text": "x" * 3000},
+    {"text": "a " * (1 << 20) + ":x:"},
+    {"blocks": [0] * 300000},
+])
+def test_what_it_could_not_look_at_whole_is_a_warning(tmp_path, record):
+    done = classify("danger text (x+x+)+y|:x:\nsuccess any .\n", tmp_path,
+                    record)
+    answer = json.loads(done.stdout)
+    assert answer["class"] == "warning"
+    assert answer["error"]["stage"] == "classifier"
+    assert answer["error"]["reason"].startswith("rule in line 1 gave up")
+
+
+def test_a_rule_that_fits_outweighs_one_that_gave_up(tmp_path):
+    done = classify("danger text (x+x+)+y\ndanger channel C1\n"
+                    "success any .\n", tmp_path,
+                    {"text": "x" * 3000, "channel": "C1"})
+    assert classes(done) == ["danger"]
+    assert "error" not in json.loads(done.stdout)
+
+
 def test_the_first_rule_that_fits_decides(tmp_path):
     done = classify("warning text b\ndanger text a\nsuccess text c\n",
                     tmp_path, {"text": "ab"}, {"text": "a"}, {"text": "cba"})

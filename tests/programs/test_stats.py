@@ -30,7 +30,7 @@ def path(tmp_path):
 def test_counts_by_class_channel_type_pattern_and_file(path):
     found = count(
         line(type="message", channel="C1", text="abc", **{"class": "danger"},
-             matches=[{"pattern": "p"}, {"pattern": "p"}, {"pattern": "q"}]),
+             matches=[{"pattern": "p"}, {"pattern": "q"}, {"pattern": "p"}]),
         line(type="message", channel="C2", **{"class": "success"},
              fetched=[{"status": "ok", "bytes": 10}, {"status": "denied"},
                       {"status": "ok", "bytes": 5}]),
