@@ -7,7 +7,7 @@ set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 bin=$here/build/bin
 
-BUILD_PACKAGES='gcc make pkg-config libc6-dev libcurl4-openssl-dev
+BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
 	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
 	libjs-bootstrap5'
 TEST_PACKAGES='libcmocka-dev libasan8 libubsan1 python3-pytest python3-aiohttp
@@ -27,17 +27,18 @@ EX_CONFIG=78
 
 usage() {
 	cat <<-'END'
-	usage: run.sh --demo | --replay FILE|DIR|- [--speed max|FACTOR] | --check
+	usage: run.sh --demo | --replay FILE|DIR|- | --check [--speed max|FACTOR]
 	              [--config FILE] [--state DIR] [--spool DIR]
 	              [--listen ADDR:PORT] [--offline] [--stay]
 
 	Run Ultron's pipeline. Finished records go to standard output.
 
-	  --demo              play a recorded day in a loop, in time-lapse
+	  --demo              play a recorded day in a loop, in time-lapse; the
+	                      records go to the dashboard only
 	  --replay FILE|DIR|- recorded Slack JSON in any form, an export folder,
 	                      or standard input
-	  --speed max|FACTOR  rhythm of the replay, 1 is as recorded (default 1)
-	  --check             check the configuration, report all errors, run nothing
+	  --speed max|FACTOR  rhythm, 1 is as recorded (default: 1, demo: 240)
+	  --check             report all errors of the configuration, do nothing
 	  --config FILE       default: ultron.conf beside run.sh, if it is there
 	  --state DIR         default: state beside run.sh
 	  --spool DIR         downloaded files, default: spool in the state folder
@@ -116,13 +117,13 @@ is_known_setting() {
 
 # One line of ultron.conf; what the environment has set stays.
 take_setting() { # LINE NUMBER
-	key=${1%%=*}
-	value=${1#*=}
+	key=$(printf '%s' "${1%%=*}" | sed 's/[[:blank:]]*$//')
+	value=$(printf '%s' "${1#*=}" | sed 's/^[[:blank:]]*//')
 	case $value in
 	\"*\") value=${value#\"} value=${value%\"} ;;
 	\'*\') value=${value#\'} value=${value%\'} ;;
 	esac
-	if [ "$key" = "$1" ] || ! is_known_setting "$key"; then
+	if [ "${1#*=}" = "$1" ] || ! is_known_setting "$key"; then
 		say "$config:$2: unknown setting: $key"
 		errors=$((errors + 1))
 	elif eval "[ -z \"\${$key+set}\" ]"; then
@@ -169,35 +170,34 @@ check_config() {
 		errors=$((errors + 1))
 	"$bin/classifier" --classes "$CLASSES" </dev/null ||
 		errors=$((errors + 1))
-	(with_secrets ws-broadcast "$bin/ws-broadcast" --listen "$LISTEN" \
+	(become ws-broadcast --listen "$LISTEN" \
 		--credentials "$STATE/credentials" --check) </dev/null ||
 		errors=$((errors + 1))
-	case $replay in
-	'' | -) ;;
-	*) must_exist r "$replay" "--replay" ;;
-	esac
+	"$bin/slack-reader" --replay /dev/null --speed "${speed:-1}" ||
+		errors=$((errors + 1))
 	[ "$errors" -eq 0 ] ||
 		fail "$EX_CONFIG" "$errors of the settings must be mended"
 }
 
 # --- stages -----------------------------------------------------------------
 
-# Become a command that has those secrets in its environment which the stage
+# Become the stage's program, with those secrets in the environment that it
 # needs; call it in a subshell.
-with_secrets() { # STAGE COMMAND...
+become() { # STAGE ARGUMENTS...
 	case $1 in
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
 	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
-	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
-		BASIC_AUTH_REALM' ;;
+	ws-broadcast) needed='BASIC_AUTH_USERNAME
+		BASIC_AUTH_PASSWORD BASIC_AUTH_REALM' ;;
 	*) needed= ;;
 	esac
-	shift
 	for name in $needed; do
 		eval "[ -z \"\${$name+set}\" ] || export $name"
 		eval "[ -z \"\${${name}_FILE+set}\" ] || export ${name}_FILE"
 	done
-	exec "$@"
+	program=$bin/$1
+	shift
+	exec "$program" "$@"
 }
 
 describe_death() { # STATUS
@@ -239,54 +239,81 @@ find_start_arguments() { # STAGE
 	esac
 }
 
-# How the source goes on after a death: behind what went all the way.
+# How the source goes on after a death: behind what went all the way. The keys
+# around it (stats/snapshot.c) tell it from a channel of that name.
 find_resumption() {
 	sed -n 's/.*,"seq":\([0-9]*\),"errors".*/\1/p' "$STATE/stats.json" 2>/dev/null
+}
+
+# What starting again cannot help, ends the pipeline: wrong use, no such input,
+# wrong configuration, and a port that is taken from the first.
+is_final() { # STATUS STARTS
+	case $1 in
+	"$EX_USAGE" | "$EX_NOINPUT" | "$EX_CONFIG") return 0 ;;
+	"$EX_UNAVAILABLE") [ "$2" -eq 1 ] ;;
+	*) return 1 ;;
+	esac
+}
+
+# May a stage that died be started again? While stopping only those are that
+# somebody's TERM to all processes hit: what is left in the pipes goes through.
+may_restart() { # STAGE STATUS
+	if is_stopping; then
+		[ "$2" -eq 143 ] && [ "$1" != slack-reader ]
+	elif [ "$1" = slack-reader ] && [ "$replay" = - ]; then
+		say "standard input cannot be read twice, stopping"
+		stop_all "$2"
+		return 1
+	fi
+}
+
+# The pause before the next start: twice as long each time, up to 10 s.
+find_next_pause() { # PAUSE
+	case $1 in
+	0.2) echo 0.5 ;;
+	0.5) echo 1 ;;
+	1) echo 2 ;;
+	2) echo 5 ;;
+	*) echo 10 ;;
+	esac
+}
+
+# Start the stage and wait for its end; its status is the result.
+run_stage() { # STAGE ARGUMENTS...
+	# shellcheck disable=SC2046  # words are wanted
+	become "$@" $(find_start_arguments "$1") \
+		<&3 3<&- 9>&- &
+	echo $! >"$running/$1.pid"
+	if [ "$1" = slack-reader ] && is_stopping; then
+		stop_source # the request came before there was a process
+	fi
+	wait $! 2>/dev/null
 }
 
 # Keep one stage running until its input ends. This shell holds both pipes, so
 # that the neighbours do not notice when the stage dies.
 supervise() { # STAGE ARGUMENTS...
 	stage=$1
-	shift
-	pause=0.2
+	pause=0.2 starts=0
 	trap '' INT TERM
 	exec 3<&0
 	while :; do
-		# shellcheck disable=SC2046  # words are wanted
-		with_secrets "$stage" "$bin/$stage" "$@" \
-			$(find_start_arguments "$stage") <&3 3<&- 9>&- &
-		echo $! >"$running/$stage.pid"
-		! is_stopping || [ "$stage" != slack-reader ] || stop_source
-		began=$(date +%s)
-		wait $!
+		began=$(date +%s) starts=$((starts + 1))
+		run_stage "$@"
 		status=$?
 		case $status in
 		0 | 141) break ;; # end of input; nobody reads the output
-		"$EX_USAGE" | "$EX_CONFIG" | "$EX_NOINPUT")
+		esac
+		if is_final "$status" "$starts"; then
 			stop_all "$status"
 			break
-			;;
-		esac
-		if [ "$stage" = slack-reader ]; then
-			! is_stopping || break
-			[ "$replay" != - ] || {
-				say "standard input cannot be read twice, stopping"
-				stop_all "$status"
-				break
-			}
 		fi
-		! is_stopping || [ "$status" -ne 143 ] || continue
+		may_restart "$stage" "$status" || break
+		is_stopping && continue
 		[ $(($(date +%s) - began)) -lt 10 ] || pause=0.2
 		say "$stage $(describe_death "$status"), starting it again in $pause s"
 		sleep "$pause"
-		case $pause in # twice as long, 10 s at most
-		0.2) pause=0.5 ;;
-		0.5) pause=1 ;;
-		1) pause=2 ;;
-		2) pause=5 ;;
-		*) pause=10 ;;
-		esac
+		pause=$(find_next_pause "$pause")
 	done
 	rm -f "$running/$stage.pid"
 }
@@ -336,9 +363,14 @@ open_state() {
 
 # --- the whole --------------------------------------------------------------
 
+choose_mode() { # MODE
+	[ -z "$mode" ] || wrong_use "only one of --demo and --replay"
+	mode=$1
+}
+
 parse_options() {
-	mode='' replay='' speed=1 config=$here/ultron.conf errors=0
-	source_options='' fetch_options='' staying='' stats_options=''
+	mode='' checking='' replay='' speed='' config=$here/ultron.conf errors=0
+	state='' source_options='' fetch_options='' staying='' stats_options=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--replay | --speed | --config | --state | --spool | --listen)
@@ -346,41 +378,43 @@ parse_options() {
 			;;
 		esac
 		case $1 in
-		--demo) mode=demo ;;
-		--replay) mode=replay replay=$2 && shift ;;
+		--demo) choose_mode demo ;;
+		--replay) choose_mode replay && replay=$2 && shift ;;
 		--speed) speed=$2 && shift ;;
-		--check) mode=check ;;
+		--check) checking=1 ;;
 		--config) config=$2 && must_exist r "$2" "$1" && shift ;;
-		--state) STATE=$2 && shift ;;
+		--state) state=$2 && shift ;;
 		--spool) SPOOL=$2 && shift ;;
 		--listen) LISTEN=$2 && shift ;;
 		--offline) fetch_options=--offline ;;
 		--stay) staying=--stay ;;
-		--install-for-tests) mode=install ;;
+		--install-for-tests) choose_mode install ;;
 		--help | -h) usage && exit 0 ;;
 		*) wrong_use "unknown option: $1" ;;
 		esac
 		shift
 	done
-	[ -n "$mode" ] || wrong_use "say --demo, --replay FILE or --check"
+	[ -n "$mode$checking" ] ||
+		wrong_use "say --demo, --replay FILE or --check"
 }
 
-# A day in about twelve minutes, over and over, from the examples.
+# A day in about three minutes, over and over, from the examples; what is set
+# otherwise stays, but a folder of its own keeps the real counts from harm.
 choose_demo() {
-	: "${STATE:=$here/state/demo}"
+	: "${state:=$here/state/demo}" "${speed:=240}"
+	: "${SPOOL:=$here/examples/spool}"
 	replay=$here/examples/qa-day.ndjson
-	SPOOL=$here/examples/spool
-	PATTERNS=$here/examples/patterns.conf
-	CLASSES=$here/examples/classes.conf
-	source_options='--speed 60 --loop'
+	source_options='--loop --burst 150'
 	fetch_options=--offline
 }
 
 choose_defaults() {
-	: "${STATE:=$here/state}" "${LISTEN:=127.0.0.1:8080}"
+	STATE=${state:-${STATE:-$here/state}}
+	: "${LISTEN:=127.0.0.1:8080}"
 	: "${SPOOL:=$STATE/spool}"
 	: "${PATTERNS:=$here/examples/patterns.conf}"
 	: "${CLASSES:=$here/examples/classes.conf}"
+	source_options="$source_options --speed ${speed:-1}"
 	run=$(date +%s)-$$
 }
 
@@ -391,18 +425,30 @@ main() {
 		install_packages $BUILD_PACKAGES $TEST_PACKAGES
 		exit 0
 	fi
-	[ ! -r "$config" ] || read_config
+	if [ -r "$config" ]; then
+		read_config
+	fi
 	hide_secrets
-	build
-	source_options="--speed $speed"
-	[ "$mode" != demo ] || choose_demo
+	if [ "$mode" = demo ]; then
+		choose_demo
+	fi
 	choose_defaults
+	if [ -n "$checking" ]; then
+		[ -x "$bin/stats" ] || fail "$EX_UNAVAILABLE" "build first: make"
+		check_config
+		exit 0
+	fi
+	build
 	check_config
-	[ "$mode" != check ] || exit 0
+	[ "$replay" = - ] || [ -r "$replay" ] ||
+		fail "$EX_NOINPUT" "cannot read the recording: $replay"
 
 	open_state
-	[ "$mode" != demo ] || exec >/dev/null
-	[ ! -t 2 ] || [ "$mode" = demo ] || stats_options=--summary
+	if [ "$mode" = demo ]; then
+		exec >/dev/null
+	elif [ -t 2 ]; then
+		stats_options=--summary
+	fi
 	trap 'stop_all 0' TERM INT
 	exec 3<&0
 	run_with_log <&3 3<&- &

@@ -114,16 +114,8 @@ answer_line(struct fetcher *fetcher, const struct line *line,
 	struct record *record = fetcher->record;
 	struct pending *pending;
 
-	if (line->total > line->length) {
-		record_write_error(out, STAGE, "line over 16 MiB", line->text,
-		    line->length, line->total);
+	if (!record_take(record, line, out))
 		return true;
-	}
-	if (record_parse(record, line->text, line->length) == -1) {
-		record_write_error(out, STAGE, record_reason(record),
-		    line->text, line->length, line->total);
-		return true;
-	}
 	pending = pending_new(record, fetcher->settings->bytes_max);
 	if (pending == NULL) {
 		record_write(record, out);

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,15 +59,24 @@ print_synopsis(const struct program *program, FILE *stream)
 	print_wrapped(stream, program->synopsis, indent, indent);
 }
 
+/* Does the option's key work as a short option? */
+static bool
+is_letter(int key)
+{
+	return key > ' ' && key < 127;
+}
+
 static void
 print_option(const struct program_option *option)
 {
-	char left[64];
+	char left[64], letter[8] = "    ";
 
-	snprintf(left, sizeof left, "--%s%s%s", option->name,
+	if (is_letter(option->key))
+		snprintf(letter, sizeof letter, "-%c, ", option->key);
+	snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
 	    option->argument != NULL ? " " : "",
 	    option->argument != NULL ? option->argument : "");
-	printf("  %-26s  %s\n", left, option->help);
+	printf("  %-26s %s\n", left, option->help);
 }
 
 static void
@@ -86,8 +96,8 @@ print_help(const struct program *program)
 		print_option(option);
 	print_option(&common[0]);
 	print_option(&common[1]);
-	printf("\nexample: %s\nmanual:  man %s\n", program->example,
-	    program->name);
+	printf("\nexample: %s\nmanual:  man %s (in the source tree: man"
+	    " man/%s.1)\n", program->example, program->name, program->name);
 }
 
 void
@@ -113,7 +123,7 @@ fill_options(const struct program *program, struct option *options,
 		options[count++] = (struct option){ option->name,
 		    option->argument != NULL ? required_argument : no_argument,
 		    NULL, option->key };
-		if (option->key > ' ' && option->key < 127) {
+		if (is_letter(option->key)) {
 			*letters++ = (char)option->key;
 			if (option->argument != NULL)
 				*letters++ = ':';

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "json_scan.h"
-#include "line_reader.h"
 #include "memory.h"
 #include "utf8.h"
 
@@ -513,4 +512,20 @@ record_write_error(struct buffer *out, const char *stage, const char *reason,
 		append_line(out, line, LINE_HEAD_BYTES, total);
 	}
 	buffer_append_string(out, "}\n");
+}
+
+bool
+record_take(struct record *record, const struct line *line,
+    struct buffer *out)
+{
+	const char *reason = "line over 16 MiB";
+
+	if (line->length == line->total) {
+		if (record_parse(record, line->text, line->length) == 0)
+			return true;
+		reason = record_reason(record);
+	}
+	record_write_error(out, record->stage, reason, line->text,
+	    line->length, line->total);
+	return false;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "line_reader.h"
 
 #define RECORD_BYTES_MAX (16 * 1024 * 1024)
 
@@ -67,6 +68,13 @@ void record_free(struct record *record);
  */
 int record_parse(struct record *record, const char *line, size_t length);
 const char *record_reason(const struct record *record);
+
+/*
+ * Take a line as it was read, or else append the error record that answers it.
+ * Returns whether it is a record.
+ */
+bool record_take(struct record *record, const struct line *line,
+    struct buffer *out);
 
 /*
  * The value of a member, the last one where the name stands twice (within it

@@ -21,19 +21,10 @@ struct loop {
 static void
 answer_line(struct loop *loop, const struct line *line)
 {
-	const char *name = loop->filter->name;
-
-	if (line->total > line->length) {
-		record_write_error(&loop->out, name, "line over 16 MiB",
-		    line->text, line->length, line->total);
-	} else if (record_parse(loop->record, line->text, line->length) == -1) {
-		record_write_error(&loop->out, name,
-		    record_reason(loop->record), line->text, line->length,
-		    line->total);
-	} else {
-		loop->filter->handle(loop->record, loop->arg);
-		record_write(loop->record, &loop->out);
-	}
+	if (!record_take(loop->record, line, &loop->out))
+		return;
+	loop->filter->handle(loop->record, loop->arg);
+	record_write(loop->record, &loop->out);
 }
 
 static int

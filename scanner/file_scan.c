@@ -9,8 +9,8 @@
 #include "archive_kind.h"
 #include "buffer.h"
 #include "content.h"
+#include "mapped_file.h"
 #include "memory.h"
-#include "spool.h"
 #include "utf16.h"
 #include "utf8.h"
 
@@ -398,7 +398,7 @@ void
 file_scan_spooled(struct file_scan *scan, const char *file, const char *path,
     struct findings *findings)
 {
-	struct spool_file spooled;
+	struct mapped_file spooled;
 	const char *reason;
 
 	scan->findings = findings;
@@ -406,13 +406,13 @@ file_scan_spooled(struct file_scan *scan, const char *file, const char *path,
 	scan->bytes_left = scan->options.archive_bytes;
 	scan->is_over = false;
 	name_file(scan, file);
-	if (spool_map(scan->options.spool, path, &spooled, &reason) == -1) {
+	if (mapped_file_open(scan->options.spool, path, &spooled, &reason) == -1) {
 		findings_add_limit(findings, NULL, keep_where(scan),
 		    "not read: %s", reason);
 		return;
 	}
 	if (spooled.length > 0)
 		scan_bytes(scan, spooled.bytes, spooled.length, 0);
-	if (spool_unmap(&spooled) == -1)
+	if (mapped_file_close(&spooled) == -1)
 		add_limit(scan, "the file became shorter while it was read");
 }

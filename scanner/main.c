@@ -8,12 +8,12 @@
 #include <sysexits.h>
 
 #include "findings.h"
+#include "mapped_file.h"
 #include "patterns.h"
 #include "program.h"
 #include "record_loop.h"
 #include "scan.h"
 #include "signals.h"
-#include "spool.h"
 #include "trial.h"
 
 enum {
@@ -194,7 +194,7 @@ main(int argc, char *argv[])
 	if (scanner.set == NULL)
 		return EX_CONFIG;
 	scanner.scan = scan_new(&options->files, options->max_matches);
-	spool_guard();
+	mapped_file_guard();
 
 	int status = options->test != NULL
 	    ? trial_run(scanner.scan, scanner.set)

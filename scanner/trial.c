@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "line_reader.h"
 #include "output.h"
 
@@ -30,15 +30,6 @@ struct trial {
 	size_t example_count;
 	struct buffer examples;
 };
-
-static double
-read_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* How people find the record again. */
 static void
@@ -71,10 +62,10 @@ append_example(struct trial *trial)
 static void
 try_record(struct trial *trial)
 {
-	double start = read_clock(), seconds;
+	double start = (double)clock_steady_us() / 1e6, seconds;
 
 	scan_record(trial->scan, trial->set, trial->record, &trial->findings);
-	seconds = read_clock() - start;
+	seconds = (double)clock_steady_us() / 1e6 - start;
 	trial->seconds += seconds;
 	if (seconds > trial->slowest)
 		trial->slowest = seconds;

@@ -25,6 +25,7 @@ enum {
 	KEY_LOOP = 'l',
 	KEY_LIMIT = 'n',
 	KEY_MAX_GAP = 256,
+	KEY_BURST,
 	KEY_FIRST_SEQ,
 	KEY_AFTER,
 	KEY_CLOCK
@@ -33,7 +34,7 @@ enum {
 static const struct program program = {
 	.name = "slack-reader",
 	.synopsis = "--replay FILE|FOLDER|- [--speed FACTOR|max] [--loop]\n"
-	    "    [--max-gap SECONDS] [--limit N] [--first-seq N]"
+	    "    [--max-gap SECONDS] [--burst N] [--limit N] [--first-seq N]"
 	    " [--after SEQ]\n    [--clock TIME]",
 	.purpose = "Turns recorded Slack JSON of any form into records, one a"
 	    " line.",
@@ -46,6 +47,8 @@ static const struct program program = {
 		    "times the recorded speed, or max (1)" },
 		{ "max-gap", KEY_MAX_GAP, "SECONDS",
 		    "never wait longer than this (no limit)" },
+		{ "burst", KEY_BURST, "N",
+		    "play the first N messages at once (0)" },
 		{ "loop", KEY_LOOP, NULL, "begin again at the end, for ever" },
 		{ "limit", KEY_LIMIT, "N", "stop after N records" },
 		{ "first-seq", KEY_FIRST_SEQ, "N",
@@ -91,6 +94,10 @@ take_option(int key, struct replay_options *options, struct stamp *stamp)
 	case KEY_MAX_GAP:
 		options->rhythm.gap_max_s = program_seconds(&program,
 		    "max-gap", optarg, GAP_LEAST_S, GAP_MOST_S);
+		break;
+	case KEY_BURST:
+		options->rhythm.burst = program_count(&program, "burst",
+		    optarg, 0, INT64_MAX);
 		break;
 	case KEY_LOOP:
 		options->loop = true;

@@ -26,8 +26,9 @@ rhythm_schedule(struct rhythm *rhythm, int64_t time_us, int64_t now_ns)
 {
 	int64_t gap_us = time_us - rhythm->latest_us;
 
-	if (rhythm->factor <= 0)
+	if (rhythm->factor <= 0 || rhythm->burst-- > 0)
 		return;
+	rhythm->burst = 0;
 	if (!rhythm->running) {
 		rhythm->running = true;
 		rhythm->latest_us = time_us;

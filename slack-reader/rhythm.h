@@ -9,6 +9,7 @@
 struct rhythm {
 	double factor;		/* this much faster than recorded, 0: max */
 	double gap_max_s;	/* longest single wait, 0: no limit */
+	int64_t burst;		/* so many messages come at once at first */
 
 	bool running;
 	int64_t latest_us;	/* recorded time of the message before */

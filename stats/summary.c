@@ -90,7 +90,7 @@ summary_print(const struct counters *counters, double seconds, FILE *stream)
 	print_row("all", counters->records, stream);
 	print_row("messages", counters->messages, stream);
 	print_row("with an error", counters->errors, stream);
-	print_row("bytes scanned", counters->bytes_scanned, stream);
+	print_row("bytes of text and files", counters->bytes_scanned, stream);
 	if (seconds > 0)
 		fprintf(stream, "  %-*s %10.0f\n", NAME_WIDTH, "per second",
 		    (double)counters->records / seconds);

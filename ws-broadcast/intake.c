@@ -81,29 +81,18 @@ pass_on(struct intake *intake, const struct line *line)
 	broadcast(intake, seq, line->text, line->length);
 }
 
-/* A line that is no record is carried by an error record in its place. */
+/* A line that is no record is shown as the error record that answers it. */
 static void
-answer_bad_line(struct intake *intake, const struct line *line,
-    const char *reason)
+take_line(struct intake *intake, const struct line *line)
 {
 	struct buffer *lines = downstream_lines(intake->downstream);
 	size_t before = lines->length;
 
-	record_write_error(lines, "ws-broadcast", reason, line->text,
-	    line->length, line->total);
-	ring_append(intake->ring, 0, lines->data + before,
-	    lines->length - before - 1);
-}
-
-static void
-take_line(struct intake *intake, const struct line *line)
-{
-	if (line->total > line->length)
-		answer_bad_line(intake, line, "line over 16 MiB");
-	else if (record_parse(intake->record, line->text, line->length) == -1)
-		answer_bad_line(intake, line, record_reason(intake->record));
-	else
+	if (record_take(intake->record, line, lines))
 		pass_on(intake, line);
+	else
+		ring_append(intake->ring, 0, lines->data + before,
+		    lines->length - before - 1);
 }
 
 static void

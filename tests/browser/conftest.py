@@ -51,7 +51,8 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "ws-broadcast", "--listen", f"127.0.0.1:{self.port}",
-                 "--stay", "--run", run, *map(str, arguments)],
+                 "--stay", *(["--run", run] if run else []),
+                 *map(str, arguments)],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
                 env={**os.environ, **secrets})
         wait_for(self.answers, "ws-broadcast to listen")

@@ -308,7 +308,7 @@ def test_a_member_is_cut_out_as_it_stands(server, page, line, payload):
 
 
 def test_keys_follow_the_rule_of_the_server(server, page):
-    server.start().send({"type": "message", "text": "a"},
+    server.start(run=None).send({"type": "message", "text": "a"},
                         message(7), message(7), message(3),
                         {"type": "message", "seq": 20})
     page.open_live()

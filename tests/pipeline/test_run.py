@@ -315,8 +315,32 @@ def test_a_recording_that_is_not_there_is_named(tmp_path):
         [ROOT / "run.sh", "--replay", tmp_path / "nothing.ndjson", "--state",
          tmp_path / "state"], stdin=subprocess.DEVNULL, capture_output=True,
         timeout=60)
-    assert done.returncode != 0
+    assert done.returncode == os.EX_NOINPUT
     assert b"nothing.ndjson" in done.stderr
+
+
+def test_a_port_that_is_taken_ends_it_with_a_clear_word(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [ROOT / "run.sh", "--replay", DAY, "--state", tmp_path / "state",
+             "--listen", f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == os.EX_UNAVAILABLE
+    assert f"127.0.0.1:{port}: Address already in use".encode() in done.stderr
+
+
+def test_term_to_all_processes_at_once_ends_it_as_well(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        wait_for(lambda: len(pipeline.records()) > 100, 20, "100 records")
+        os.killpg(pipeline.run.pid, signal.SIGTERM)
+        assert pipeline.run.wait(20) == 0, pipeline.said()
+        assert "starting it again" not in pipeline.said()
+        assert "Terminated" not in pipeline.said()
 
 
 def test_standard_input_is_a_recording_too(tmp_path):
@@ -380,7 +404,8 @@ def test_log_lines_carry_the_time(tmp_path):
 
 
 def test_wrong_use_is_explained():
-    for arguments in ([], ["--no-such"], ["--replay"]):
+    for arguments in ([], ["--no-such"], ["--replay"],
+                      ["--demo", "--replay", "x"]):
         done = subprocess.run([ROOT / "run.sh", *arguments],
                               capture_output=True, timeout=10)
         assert done.returncode == os.EX_USAGE

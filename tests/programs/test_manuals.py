@@ -29,7 +29,7 @@ def test_each_option_of_the_help_is_in_the_manual(program):
         ["mandoc", "-Tascii", ROOT / "man" / f"{program}.1"],
         stdout=subprocess.PIPE, check=True, text=True).stdout
     page = re.sub(r".\x08", "", page)
-    options = re.findall(r"^  (--[a-z-]+)", shown, re.M)
+    options = re.findall(r"^  (?:-\w, |    )(--[a-z-]+)", shown, re.M)
     assert len(options) >= 3
     assert [name for name in options if name not in page] == []
     for heading in ("SYNOPSIS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import BIN, run_program
+from conftest import BIN, ROOT, run_program
 
 
 def line(**members):
@@ -145,3 +145,14 @@ def test_the_summary_shows_no_control_bytes_of_strangers():
     said = count(line(type="\x1b[31mred", channel="a\nb"),
                  options=["--summary"])
     assert "\x1b" not in said and "a?b" in said
+
+
+def test_run_sh_finds_the_seq_whatever_the_names(path):
+    count(line(type="message", seq=41, channel='x","seq":7,"errors'),
+          line(type="message", seq=42, channel="seq"), path=path)
+    found = subprocess.run(
+        ["sed", "-n", r's/.*,"seq":\([0-9]*\),"errors".*/\1/p', path],
+        stdout=subprocess.PIPE, check=True).stdout
+    assert found.strip() == b"42"
+    assert r's/.*,"seq":\([0-9]*\),"errors".*/\1/p' in (
+        ROOT / "run.sh").read_text()

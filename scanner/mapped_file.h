@@ -3,28 +3,28 @@
  * should somebody cut one short while it is mapped, the pages that went read
  * as zeros instead of ending the program by SIGBUS.
  */
-#ifndef SCANNER_SPOOL_H
-#define SCANNER_SPOOL_H
+#ifndef SCANNER_MAPPED_FILE_H
+#define SCANNER_MAPPED_FILE_H
 
 #include <stddef.h>
 
-struct spool_file {
+struct mapped_file {
 	const char *bytes;	/* NULL where length is 0 */
 	size_t length;
 };
 
 /* From here on a file that shrinks does no harm. */
-void spool_guard(void);
+void mapped_file_guard(void);
 
 /*
  * Map the file `name` in the folder `directory`. name comes from a record:
  * only a plain name of a plain file is taken. One file at a time. Returns 0,
  * or -1 with *reason saying why not.
  */
-int spool_map(const char *directory, const char *name,
-    struct spool_file *file, const char **reason);
+int mapped_file_open(const char *directory, const char *name,
+    struct mapped_file *file, const char **reason);
 
 /* Returns -1 where the file shrank while it was mapped, else 0. */
-int spool_unmap(struct spool_file *file);
+int mapped_file_close(struct mapped_file *file);
 
 #endif

@@ -1,4 +1,4 @@
-#include "spool.h"
+#include "mapped_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,7 @@ mend_page(int signal_number, siginfo_t *info, void *context)
 }
 
 void
-spool_guard(void)
+mapped_file_guard(void)
 {
 	struct sigaction action = { .sa_flags = SA_SIGINFO };
 
@@ -75,7 +75,7 @@ open_file(const char *directory, const char *name)
 
 /* Map what the descriptor stands for. Returns why it can't be, or NULL. */
 static const char *
-map_file(int fd, struct spool_file *file)
+map_file(int fd, struct mapped_file *file)
 {
 	struct stat status;
 
@@ -93,15 +93,15 @@ map_file(int fd, struct spool_file *file)
 	guarded.length = (size_t)status.st_size;
 	guarded.shrank = 0;
 	guarded.start = start;
-	*file = (struct spool_file){ start, (size_t)status.st_size };
+	*file = (struct mapped_file){ start, (size_t)status.st_size };
 	return NULL;
 }
 
 int
-spool_map(const char *directory, const char *name, struct spool_file *file,
+mapped_file_open(const char *directory, const char *name, struct mapped_file *file,
     const char **reason)
 {
-	*file = (struct spool_file){ 0 };
+	*file = (struct mapped_file){ 0 };
 	if (!is_plain_name(name)) {
 		*reason = "not the name of a spool file";
 		return -1;
@@ -118,7 +118,7 @@ spool_map(const char *directory, const char *name, struct spool_file *file,
 }
 
 int
-spool_unmap(struct spool_file *file)
+mapped_file_close(struct mapped_file *file)
 {
 	bool shrank = guarded.shrank != 0;
 
@@ -126,6 +126,6 @@ spool_unmap(struct spool_file *file)
 		return 0;
 	guarded.start = NULL;
 	munmap((void *)(uintptr_t)file->bytes, file->length);
-	*file = (struct spool_file){ 0 };
+	*file = (struct mapped_file){ 0 };
 	return shrank ? -1 : 0;
 }
