@@ -19,7 +19,7 @@ const DAY = new Intl.DateTimeFormat("en",
 const TEXT_SHOWN = 8000;	/* characters; the raw record has the rest */
 const LONG_TEXT = 900;
 const LONG_LINES = 14;
-const MATCHES_SHOWN = 12;
+const MATCHES_SHOWN = 6;
 const FILES_SHOWN = 20;
 
 /* The sign of a class: a shape and a word, never a colour alone. */
@@ -166,8 +166,17 @@ function beforeOf(view, names) {
 	})] : [];
 }
 
+/* One of each pattern first: a stack trace must not bury a crash. */
+function mostTelling(matches) {
+	const patterns = new Set();
+	const first = new Set(matches.filter(({ pattern }) =>
+	    !patterns.has(pattern) && patterns.add(pattern)));
+
+	return [...first, ...matches.filter((match) => !first.has(match))];
+}
+
 function matchesOf({ matches }) {
-	const items = matches.slice(0, MATCHES_SHOWN).map((match) =>
+	const items = mostTelling(matches).slice(0, MATCHES_SHOWN).map((match) =>
 	    element("li", "", foreignName(match.pattern, "pattern"), " ",
 	    element("span", "where", foreignName(match.place),
 	    match.line === null ? "" : ` line ${match.line}`), " ",
