@@ -1,7 +1,7 @@
 #include "json_scan.h"
 
 #include <ctype.h>
-#include <stdbool.h>
+#include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,27 +49,34 @@ expect(struct scan *scan, char byte, const char *reason)
 	return 0;
 }
 
-/* Does the block hold a byte below 0x20 or above 0x7f, a quote, a backslash? */
-static bool
-has_special(uint64_t block)
+/*
+ * Eight bytes at once: the high bit of a byte tells that it is below 0x20 or
+ * above 0x7f, a quote or a backslash. A borrow can only reach bytes behind a
+ * special one, so the first that is marked is one.
+ */
+static uint64_t
+mark_special(uint64_t block)
 {
 	const uint64_t ones = 0x0101010101010101u, highs = ones * 0x80;
 	uint64_t quotes = block ^ (ones * '"');
 	uint64_t escapes = block ^ (ones * '\\');
 
-	return ((block | (block - ones * 0x20) | (quotes - ones) |
-	    (escapes - ones)) & highs) != 0;
+	return (block | (block - ones * 0x20) | (quotes - ones) |
+	    (escapes - ones)) & highs;
 }
 
 static void
 skip_plain(struct scan *scan)
 {
-	uint64_t block;
+	while (scan->end - scan->at >= 8) {
+		uint64_t block, marks;
 
-	while ((size_t)(scan->end - scan->at) >= sizeof block) {
 		memcpy(&block, scan->at, sizeof block);
-		if (has_special(block))
-			break;
+		marks = mark_special(le64toh(block));
+		if (marks != 0) {
+			scan->at += __builtin_ctzll(marks) / 8;
+			return;
+		}
 		scan->at += sizeof block;
 	}
 	while (scan->at < scan->end && *scan->at != '"' && *scan->at != '\\' &&

@@ -152,14 +152,15 @@ append_leaf(struct buffer *text, const cJSON *leaf)
 	};
 	const char *type = json_string(leaf, "type");
 	const char *value = json_string(leaf, "text");
-	const char *url = json_string(leaf, "url");
+	const char *url;
 
 	if (type == NULL || strcmp(type, "text") == 0) {
 		if (value != NULL)
 			buffer_append_string(text, value);
 		return;
 	}
-	if (strcmp(type, "link") == 0 && url != NULL) {
+	if (strcmp(type, "link") == 0 &&
+	    (url = json_string(leaf, "url")) != NULL) {
 		slack_markup_link(text, url, value);
 		return;
 	}

@@ -182,6 +182,7 @@ is_escaped_name(const char *name, size_t length, const char *wanted)
 	return same;
 }
 
+/* The name may be written with escapes, which few are. */
 static bool
 is_named(const struct record *record, const struct json_member *member,
     const char *wanted, size_t wanted_length)
@@ -189,9 +190,9 @@ is_named(const struct record *record, const struct json_member *member,
 	const char *name = record->line + member->name;
 	size_t length = member->name_end - member->name;
 
-	if (length == wanted_length && memcmp(name, wanted, length) == 0)
-		return true;
-	return record->has_escaped_names &&
+	if (length == wanted_length)
+		return memcmp(name, wanted, length) == 0;
+	return record->has_escaped_names && length > wanted_length &&
 	    memchr(name, '\\', length) != NULL &&
 	    is_escaped_name(name, length, wanted);
 }
@@ -200,12 +201,17 @@ is_named(const struct record *record, const struct json_member *member,
 static const struct json_member *
 find_member(const struct record *record, const char *name)
 {
+	const struct json_member *members = record->index.members;
 	size_t length = strlen(name);
 
-	for (size_t i = record->index.count; i > 0; i--)
-		if (is_named(record, &record->index.members[i - 1], name,
-		    length))
-			return &record->index.members[i - 1];
+	for (size_t i = record->index.count; i > 0; i--) {
+		const struct json_member *member = &members[i - 1];
+
+		if ((member->name_end - member->name == length ||
+		    record->has_escaped_names) &&
+		    is_named(record, member, name, length))
+			return member;
+	}
 	return NULL;
 }
 
@@ -365,8 +371,11 @@ is_error_record(const struct record *record)
 static bool
 is_own(const struct record *record, const struct json_member *member)
 {
+	char first = record->line[member->name];
+
 	for (const char *const *name = record->own; *name != NULL; name++)
-		if (is_named(record, member, *name, strlen(*name)))
+		if ((first == **name || record->has_escaped_names) &&
+		    is_named(record, member, *name, strlen(*name)))
 			return true;
 	return is_named(record, member, RECORD_ERROR, strlen(RECORD_ERROR)) &&
 	    !is_error_record(record) && is_own_error(record, member);

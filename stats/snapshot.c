@@ -15,7 +15,7 @@
 #include "clock.h"
 #include "memory.h"
 
-#define SNAPSHOT_BYTES_MAX (4 * 1024 * 1024)
+#define SNAPSHOT_BYTES_MAX (8 * 1024 * 1024)
 
 /* The numbers and tallies of the file, by their keys. */
 static const struct {
