@@ -101,7 +101,7 @@ install_packages() {
 build() {
 	# shellcheck disable=SC2086
 	install_packages $BUILD_PACKAGES
-	make -s -C "$here" all >&2 ||
+	make -s -j "$(nproc)" -C "$here" all >&2 ||
 		fail "$EX_UNAVAILABLE" "the build failed, see above"
 }
 
