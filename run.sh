@@ -4,7 +4,12 @@
 # order, in run_pipeline.
 set -u
 
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# What is closed would be taken by the next file that is opened.
+[ -e /proc/self/fd/0 ] || exec </dev/null
+[ -e /proc/self/fd/1 ] || exec >/dev/null
+[ -e /proc/self/fd/2 ] || exec 2>/dev/null
+
+here=$(dirname -- "$(readlink -f -- "$0")")
 bin=$here/build/bin
 
 BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
@@ -108,7 +113,10 @@ build() {
 # --- configuration ----------------------------------------------------------
 
 is_known_setting() {
-	for known in $SECRETS $SETTINGS; do
+	for known in $SETTINGS; do
+		[ "$1" = "$known" ] && return 0
+	done
+	for known in $SECRETS; do
 		[ "$1" = "$known" ] && return 0
 		[ "$1" = "${known}_FILE" ] && return 0
 	done
@@ -215,8 +223,13 @@ stop_all() { # STATUS
 	stop_source
 }
 
+# Until it has gone: a program that has just started may not listen yet.
 stop_source() {
-	terminate slack-reader
+	tries=0
+	while [ "$tries" -lt 50 ] && terminate slack-reader; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
 	[ -z "$staying" ] || terminate ws-broadcast
 }
 
@@ -285,7 +298,7 @@ run_stage() { # STAGE ARGUMENTS...
 		<&3 3<&- 9>&- &
 	echo $! >"$running/$1.pid"
 	if [ "$1" = slack-reader ] && is_stopping; then
-		stop_source # the request came before there was a process
+		stop_source & # the request came before there was a process
 	fi
 	wait $! 2>/dev/null
 }
@@ -295,7 +308,7 @@ run_stage() { # STAGE ARGUMENTS...
 supervise() { # STAGE ARGUMENTS...
 	stage=$1
 	pause=0.2 starts=0
-	trap '' INT TERM
+	trap '' INT TERM HUP
 	exec 3<&0
 	while :; do
 		began=$(date +%s) starts=$((starts + 1))
@@ -308,6 +321,8 @@ supervise() { # STAGE ARGUMENTS...
 			stop_all "$status"
 			break
 		fi
+		# Where TERM went to all, the shell above may learn it a moment later.
+		[ "$status" -ne 143 ] || sleep 0.2
 		may_restart "$stage" "$status" || break
 		is_stopping && continue
 		[ $(($(date +%s) - began)) -lt 10 ] || pause=0.2
@@ -332,7 +347,7 @@ run_pipeline() {
 
 # Log lines get their time here, unless a person is looking at them.
 run_with_log() {
-	trap '' INT TERM # they are for the shell above, which stops the source
+	trap '' INT TERM HUP # they are for the shell above, which stops the source
 	if [ -t 2 ]; then
 		run_pipeline
 		return
@@ -347,18 +362,27 @@ run_with_log() {
 
 # --- state folder -----------------------------------------------------------
 
-# The lock dies with this shell; the stages do not inherit it.
+# The lock dies with this shell and its supervisors; the stages do not inherit
+# it. Somebody else's folder is left alone.
 open_state() {
 	umask 077
 	mkdir -p "$STATE" || fail "$EX_CONFIG" "cannot make $STATE"
-	exec 9>"$STATE/lock" || fail "$EX_CONFIG" "cannot write in $STATE"
+	[ -e "$STATE/ultron" ] || [ -z "$(ls -A "$STATE")" ] || fail "$EX_CONFIG" \
+		"$STATE is not empty and no state folder of Ultron"
+	(: >>"$STATE/ultron" && : >>"$STATE/lock") 2>/dev/null ||
+		fail "$EX_CONFIG" "cannot write in $STATE"
+	exec 9>>"$STATE/lock"
 	flock -n 9 || fail "$EX_UNAVAILABLE" \
 		"another pipeline runs on $STATE: stop it or give another --state DIR"
 	running=$STATE/running
-	rm -rf "$running"
-	mkdir "$running"
+	mkdir -p "$running" || fail "$EX_CONFIG" "cannot make $running"
+	clear_running
 	rm -f "$STATE/stats.json" # a replay counts from 1
 	[ -n "$fetch_options" ] || mkdir -p "$SPOOL"
+}
+
+clear_running() {
+	rm -f "$running/status" "$running/stopping" "$running"/*.pid
 }
 
 # --- the whole --------------------------------------------------------------
@@ -382,7 +406,7 @@ parse_options() {
 		--replay) choose_mode replay && replay=$2 && shift ;;
 		--speed) speed=$2 && shift ;;
 		--check) checking=1 ;;
-		--config) config=$2 && must_exist r "$2" "$1" && shift ;;
+		--config) config=$2 && must_exist f "$2" "$1" && shift ;;
 		--state) state=$2 && shift ;;
 		--spool) SPOOL=$2 && shift ;;
 		--listen) LISTEN=$2 && shift ;;
@@ -449,7 +473,7 @@ main() {
 	elif [ -t 2 ]; then
 		stats_options=--summary
 	fi
-	trap 'stop_all 0' TERM INT
+	trap 'stop_all 0' TERM INT HUP
 	exec 3<&0
 	run_with_log <&3 3<&- &
 	pipeline=$!
@@ -457,7 +481,7 @@ main() {
 		wait "$pipeline"
 	done
 	status=$(cat "$running/status" 2>/dev/null || echo 0)
-	rm -rf "$running"
+	clear_running
 	exit "$status"
 }
 

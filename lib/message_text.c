@@ -184,7 +184,7 @@ join_leaves(struct collection *all, const cJSON *section)
 	const cJSON *leaf;
 
 	cJSON_ArrayForEach(leaf,
-	    cJSON_GetObjectItemCaseSensitive(section, "elements"))
+	    json_get(section, "elements"))
 		append_leaf(all->text, leaf);
 	end_piece(all, piece);
 }
@@ -233,8 +233,8 @@ add_files(struct collection *all, const cJSON *files)
 			if (is_listed(member->string, file_members))
 				add_text(all, cJSON_GetStringValue(member),
 				    false);
-		add_text(all, json_string(cJSON_GetObjectItemCaseSensitive(
-		    cJSON_GetObjectItemCaseSensitive(file, "transcription"),
+		add_text(all, json_string(json_get(
+		    json_get(file, "transcription"),
 		    "preview"), "content"), false);
 	}
 }
@@ -256,7 +256,7 @@ find_member(struct collection *all, struct record *record, const char *name)
 static const cJSON *
 find_current(struct collection *all, struct record *record, const char *name)
 {
-	const cJSON *edited = cJSON_GetObjectItemCaseSensitive(
+	const cJSON *edited = json_get(
 	    find_member(all, record, RECORD_MESSAGE), name);
 
 	return edited != NULL ? edited : find_member(all, record, name);

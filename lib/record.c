@@ -295,11 +295,23 @@ record_integer(const struct record *record, const char *name, int64_t *value)
 	return errno == 0 && *end == '\0' && end != digits;
 }
 
+const cJSON *
+json_get(const cJSON *object, const char *name)
+{
+	const cJSON *member, *found = NULL;
+
+	if (cJSON_IsObject(object))
+		cJSON_ArrayForEach(member, object)
+			if (*member->string == *name &&
+			    strcmp(member->string, name) == 0)
+				found = member;
+	return found;
+}
+
 const char *
 json_string(const cJSON *object, const char *name)
 {
-	return cJSON_GetStringValue(
-	    cJSON_GetObjectItemCaseSensitive(object, name));
+	return cJSON_GetStringValue(json_get(object, name));
 }
 
 static void

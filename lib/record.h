@@ -77,8 +77,8 @@ bool record_take(struct record *record, const struct line *line,
     struct buffer *out);
 
 /*
- * The value of a member, the last one where the name stands twice (within it
- * cJSON takes the first), or NULL, also where it is over RECORD_VALUES_MAX.
+ * The value of a member, the last one where the name stands twice, or
+ * NULL, also where it is over RECORD_VALUES_MAX.
  * It belongs to the record and is gone with the next line. In strings
  * \u0000 and lone surrogates are read as U+FFFD. record_object and its kin
  * answer NULL where the member is of another type.
@@ -97,8 +97,10 @@ bool record_integer(const struct record *record, const char *name,
     int64_t *value);
 
 /*
- * The string `name` in `object`, or NULL; object may be NULL or anything else.
+ * The last member `name` of `object`, and the same where it is a string, or
+ * NULL; object may be NULL or anything else.
  */
+const cJSON *json_get(const cJSON *object, const char *name);
 const char *json_string(const cJSON *object, const char *name);
 
 /* Add a member of this stage's own, its value given as JSON text. */

@@ -41,6 +41,7 @@ signals_catch(void)
 		if (sigismember(&noted, number) == 1)
 			sigaction(number, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* EFBIG is told like a full disk */
 }
 
 int

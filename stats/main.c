@@ -96,6 +96,15 @@ save_in_time(void *arg)
 	return -1;
 }
 
+static int
+prepare(struct stats *stats)
+{
+	if (stats->options.snapshot_path == NULL)
+		return 0;
+	stats->counters->counts_once = true;
+	return snapshot_load(stats->options.snapshot_path, stats->counters);
+}
+
 static void
 finish(struct stats *stats)
 {
@@ -120,15 +129,12 @@ main(int argc, char *argv[])
 		.start_us = clock_now_us(),
 	};
 
-	if (stats.options.snapshot_path != NULL) {
-		stats.counters->counts_once = true;
-		if (snapshot_load(stats.options.snapshot_path,
-		    stats.counters) == -1)
-			return EX_CONFIG;
-	}
+	int status = EX_CONFIG;
 
-	int status = record_loop(&filter, &stats);
-	finish(&stats);
+	if (prepare(&stats) == 0) {
+		status = record_loop(&filter, &stats);
+		finish(&stats);
+	}
 	counters_free(stats.counters);
 	if (signals_want_stop())
 		signals_die();

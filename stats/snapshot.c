@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "clock.h"
 #include "memory.h"
+#include "tally.h"
 
 #define SNAPSHOT_BYTES_MAX (8 * 1024 * 1024)
 
@@ -87,20 +88,41 @@ make_snapshot(const struct counters *counters)
 	return root;
 }
 
-/* Write the text to a new file and make it durable; -1 with errno set. */
+static int
+write_all(int fd, const char *text)
+{
+	for (size_t left = strlen(text); left > 0;) {
+		ssize_t count = write(fd, text, left);
+
+		if (count == -1 && errno != EINTR)
+			return -1;
+		if (count > 0) {
+			text += count;
+			left -= (size_t)count;
+		}
+	}
+	return fdatasync(fd);
+}
+
+/*
+ * Write the text to a new file and make it durable; -1 with errno set. What
+ * stands there from a crash, or for whatever reason, is removed, not opened.
+ */
 static int
 write_durably(const char *path, const char *text)
 {
-	size_t length = strlen(text);
-	int error, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0600);
+	int error, fd;
 
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
 	if (fd == -1)
 		return -1;
-	if (write(fd, text, length) == (ssize_t)length && fdatasync(fd) == 0)
+	if (write_all(fd, text) == 0)
 		return close(fd);
 	error = errno;
 	close(fd);
+	unlink(path);
 	errno = error;
 	return -1;
 }
@@ -126,6 +148,20 @@ snapshot_save(const char *path, const struct counters *counters)
 	return status;
 }
 
+/* Does the file hold anything but counts where counts belong? */
+static bool
+is_damaged(const cJSON *root)
+{
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		const cJSON *number = cJSON_GetObjectItemCaseSensitive(root,
+		    numbers[i].key);
+
+		if (number != NULL && !tally_is_count(number))
+			return true;
+	}
+	return !cJSON_IsObject(root);
+}
+
 static void
 add_snapshot(struct counters *counters, const cJSON *root)
 {
@@ -139,7 +175,7 @@ add_snapshot(struct counters *counters, const cJSON *root)
 		const cJSON *number = cJSON_GetObjectItemCaseSensitive(root,
 		    numbers[i].key);
 
-		if (cJSON_IsNumber(number) && number->valuedouble > 0)
+		if (number != NULL)
 			*(int64_t *)at_offset(counters, numbers[i].offset) =
 			    (int64_t)number->valuedouble;
 	}
@@ -180,7 +216,7 @@ snapshot_load(const char *path, struct counters *counters)
 
 	cJSON *root = cJSON_Parse(text);
 	free(text);
-	if (!cJSON_IsObject(root)) {
+	if (is_damaged(root)) {
 		warnx("%s: no snapshot of stats; move it away to start anew",
 		    path);
 		cJSON_Delete(root);

@@ -1,7 +1,11 @@
 #include "summary.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
 
 #define ROWS_MAX 15
 #define NAME_WIDTH 28
@@ -32,19 +36,41 @@ compare_rows(const void *left, const void *right)
 	return a->count < b->count ? 1 : a->count > b->count ? -1 : 0;
 }
 
+/* Would a terminal do something instead of showing it? C0, C1, bidi marks. */
+static bool
+is_command(const char *character, size_t width)
+{
+	const unsigned char *at = (const unsigned char *)character;
+
+	if (width == 1)
+		return at[0] < 0x20 || at[0] == 0x7f;
+	if (width == 2)
+		return at[0] == 0xc2 && at[1] < 0xa0;
+	return width == 3 && at[0] == 0xe2 &&
+	    ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f ||
+	    (at[2] >= 0xaa && at[2] <= 0xae))) ||
+	    (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+}
+
 /* Names are strangers' words: what is no print on a terminal becomes '?'. */
 static void
 print_name(const char *name, FILE *stream)
 {
-	int width = 0;
+	int columns = 0;
+	size_t left = strlen(name);
 
-	for (; *name != '\0' && width < NAME_WIDTH; name++) {
-		unsigned char byte = (unsigned char)*name;
+	for (; left > 0 && columns < NAME_WIDTH; columns++) {
+		size_t width = utf8_character(name, left);
 
-		fputc(byte < 0x20 || byte == 0x7f ? '?' : byte, stream);
-		width += (byte & 0xc0) != 0x80;
+		if (width == 0 || is_command(name, width))
+			fputc('?', stream);
+		else
+			fwrite(name, 1, width, stream);
+		width = width > 0 ? width : 1;
+		name += width;
+		left -= width;
 	}
-	fprintf(stream, "%*s", NAME_WIDTH - width, "");
+	fprintf(stream, "%*s", NAME_WIDTH - columns, "");
 }
 
 static void

@@ -26,6 +26,14 @@ compare_entries(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+bool
+tally_is_count(const cJSON *number)
+{
+	return cJSON_IsNumber(number) && number->valuedouble >= 0 &&
+	    number->valuedouble <= 9007199254740992.0 &&
+	    (double)(int64_t)number->valuedouble == number->valuedouble;
+}
+
 struct tally *
 tally_new(void)
 {
@@ -163,7 +171,7 @@ tally_add_json(struct tally *tally, const cJSON *object)
 	const cJSON *member;
 
 	cJSON_ArrayForEach(member, object)
-		if (cJSON_IsNumber(member) && member->valuedouble > 0)
+		if (tally_is_count(member))
 			tally_add(tally, member->string,
 			    (int64_t)member->valuedouble);
 }

@@ -3,6 +3,7 @@
 #define STATS_TALLY_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Names beyond so many are counted together under TALLY_REST. */
@@ -11,6 +12,9 @@
 #define TALLY_REST "(others)"
 
 struct tally;
+
+/* Is it a whole number that a double holds exactly, and not below 0? */
+bool tally_is_count(const cJSON *number);
 
 struct tally *tally_new(void);
 void tally_free(struct tally *tally);

@@ -343,6 +343,64 @@ def test_term_to_all_processes_at_once_ends_it_as_well(tmp_path):
         assert "Terminated" not in pipeline.said()
 
 
+def test_hup_ends_it_and_leaves_nobody_behind(tmp_path):
+    recording = make_recording(tmp_path, 5000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        pids = [pipeline.pid(stage) for stage in STAGES]
+        os.killpg(pipeline.run.pid, signal.SIGHUP)
+        assert pipeline.run.wait(20) == 0, pipeline.said()
+        for pid in pids:
+            assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_term_right_at_the_start_is_not_lost(tmp_path):
+    recording = make_recording(tmp_path, 50000, per_second=500)
+    for attempt in range(4):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        with Pipeline(folder, "--replay", recording,
+                      "--offline") as pipeline:
+            reader = pipeline.state / "running" / "slack-reader.pid"
+            wait_for(reader.exists, 30, "the first process")
+            pipeline.run.terminate()
+            assert pipeline.run.wait(15) == 0, pipeline.said()
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    state = tmp_path / "state"
+    (state / "running").mkdir(parents=True)
+    (state / "running" / "mine").write_text("a")
+    (state / "lock").write_text("mine")
+    done = subprocess.run(
+        [ROOT / "run.sh", "--replay", DAY, "--speed", "max", "--state", state,
+         "--listen", f"127.0.0.1:{find_port()}"], stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=60)
+    assert done.returncode == os.EX_CONFIG
+    assert b"no state folder of Ultron" in done.stderr
+    assert (state / "running" / "mine").read_text() == "a"
+    assert (state / "lock").read_text() == "mine"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-"])
+def test_closed_descriptors_do_no_harm(tmp_path, closed):
+    done = subprocess.run(
+        f"{ROOT}/run.sh --replay {DAY} --speed max --offline --state"
+        f" {tmp_path}/state --listen 127.0.0.1:{find_port()} {closed}",
+        shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(DAY.read_text().splitlines())
+
+
+def test_it_can_be_called_through_a_link(tmp_path):
+    link = tmp_path / "ultron"
+    link.symlink_to(ROOT / "run.sh")
+    done = subprocess.run([link, "--check"], stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_standard_input_is_a_recording_too(tmp_path):
     with open(DAY, "rb") as day, Pipeline(
             tmp_path, "--replay", "-", "--speed", "max", "--offline",

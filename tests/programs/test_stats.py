@@ -156,3 +156,38 @@ def test_run_sh_finds_the_seq_whatever_the_names(path):
     assert found.strip() == b"42"
     assert r's/.*,"seq":\([0-9]*\),"errors".*/\1/p' in (
         ROOT / "run.sh").read_text()
+
+
+@pytest.mark.parametrize("damage", ["1e300", "-1", "1.5", '"7"', "[]"])
+def test_a_snapshot_with_impossible_counts_is_refused(path, damage):
+    path.write_text('{"seq":%s}' % damage)
+    done = run_program("stats", "--snapshot", path, stdin=line(seq=1))
+    assert done.returncode == os.EX_CONFIG
+
+
+def test_what_stands_beside_the_snapshot_does_no_harm(path, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    beside = tmp_path / "stats.json.new"
+    beside.symlink_to(precious)
+    assert count(line(type="message"), path=path)["records"] == 1
+    os.mkfifo(beside)
+    assert count(line(type="message"), path=path)["records"] == 2
+    assert precious.read_text() == "mine"
+
+
+def test_a_limit_of_the_disk_is_reported_and_leaves_nothing_behind(path):
+    done = subprocess.run(
+        f"ulimit -f 1; exec {BIN}/stats --snapshot {path} > /dev/null",
+        shell=True, input=b"".join(line(type="message", channel=f"C{number}")
+                                   for number in range(500)),
+        stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0
+    assert f"write {path}: File too large".encode() in done.stderr
+    assert list(path.parent.glob("stats.json*")) == []
+
+
+def test_the_summary_shows_no_marks_that_turn_text_around():
+    said = count(line(type="a\x9b31m\u202eb\u2066c\u200fd端"),
+                 options=["--summary"])
+    assert "a?31m?b?c?d端" in said
