@@ -700,6 +700,22 @@ reads_ten_thousand_small_pieces(void **state)
 	buffer_free(&line);
 }
 
+/* As every browser does. */
+static void
+takes_the_last_of_members_of_one_name(void **state)
+{
+	static const struct reading cases[] = {
+		{ "{\"text\":\"a\",\"text\":\"b\"}", "b" },
+		{ "{\"message\":{\"text\":\"a\",\"text\":\"b\"}}", "b" },
+		{ "{\"blocks\":[{\"type\":\"rich_text_section\",\"elements\":[],"
+		    "\"elements\":[{\"type\":\"text\",\"text\":\"a\","
+		    "\"text\":\"b\"}]}]}", "b" },
+	};
+
+	(void)state;
+	check_readings(message_text, cases, COUNT(cases));
+}
+
 int
 main(void)
 {
@@ -727,6 +743,7 @@ main(void)
 		cmocka_unit_test(loses_no_byte_of_a_text_that_just_fits),
 		cmocka_unit_test(cuts_attachments_and_payloads_over_1_MiB),
 		cmocka_unit_test(reads_ten_thousand_small_pieces),
+		cmocka_unit_test(takes_the_last_of_members_of_one_name),
 	};
 
 	return cmocka_run_group_tests_name("message_text", tests, NULL, NULL);
