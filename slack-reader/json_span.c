@@ -26,6 +26,8 @@ open_value(struct json_span *span, char byte)
 {
 	if (span->after_value)
 		return JSON_SPAN_BROKEN;
+	if (span->keeps_off_edge && span->at_edge && byte != '"')
+		return JSON_SPAN_BROKEN;
 	if (byte == '"')
 		span->in_string = true;
 	else
@@ -73,7 +75,7 @@ pass_byte(struct json_span *span, char byte)
 	}
 	if (result == JSON_SPAN_OPEN) {
 		span->in_word = is_word;
-		span->at_line_start = false;
+		span->at_line_start = span->at_edge = false;
 	}
 	return result;
 }
@@ -88,7 +90,8 @@ static void
 pass_blank(struct json_span *span, char *byte)
 {
 	span->in_word = false;
-	if (*byte == '\n')
+	span->at_edge = *byte == '\n';
+	if (span->at_edge)
 		span->at_line_start = true;
 	if (*byte != '\t')
 		*byte = ' ';

@@ -16,6 +16,9 @@ struct json_span {
 	bool in_word;		/* in a number, true, false or null */
 	bool after_value;	/* no other value may follow right here */
 	bool at_line_start;	/* nothing but blanks since the last LF */
+	bool at_edge;		/* not even blanks */
+	bool keeps_off_edge;	/* set by the caller: a line that begins with a
+				   bracket, not indented, is no part of it */
 };
 
 enum json_span_result {

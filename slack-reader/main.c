@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "program.h"
 #include "replay.h"
+#include "signals.h"
 
 #define SPEED_LEAST 0.1
 #define SPEED_MOST 1e6
@@ -134,6 +135,8 @@ main(int argc, char *argv[])
 	};
 	int key;
 
+	/* Where the parent ignored TERM, it is lost until here. */
+	signals_catch();
 	while ((key = program_option(&program, argc, argv)) != -1)
 		take_option(key, &options, &stamp);
 	program_no_arguments(&program, argc, argv);

@@ -239,7 +239,6 @@ replay_run(const struct replay_options *options, struct stamp *stamp)
 		.record = record_new(STAGE, stamp_members),
 	};
 
-	signals_catch();
 	replay.recording = recording_open(options->path);
 	if (replay.recording != NULL)
 		replay_all(&replay);

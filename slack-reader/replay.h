@@ -18,7 +18,8 @@ struct replay_options {
 
 /*
  * Write the recording to standard output, stamped, until it ends or TERM or
- * INT asks for the end. Returns an exit status, its reason reported.
+ * INT asks for the end; the caller catches them (signals.h). Returns an exit
+ * status, its reason reported.
  */
 int replay_run(const struct replay_options *options, struct stamp *stamp);
 

@@ -15,13 +15,16 @@
 #define TOO_LONG "value over 16 MiB"
 #define ARRAY_BROKEN "the array breaks off"
 #define ARRAY_NESTED "an array within an array"
+#define ELEMENT_MISSING "an element is missing"
 #define OBJECT_BROKEN "the object breaks off"
 
 /* What the next byte belongs to. */
 enum place {
 	AT_LINE,		/* a line, or a value that takes several */
+	IN_LINE,		/* a line that opens no array */
 	AT_ELEMENT,		/* an element of an array, or its end */
 	IN_ELEMENT,
+	IN_NESTED,		/* an element that is an array */
 	BEHIND_ELEMENT,		/* a comma, or the end of the array */
 	IN_OBJECT,		/* an object spread over lines */
 	BEHIND_VALUE,		/* what is left of the line */
@@ -180,6 +183,14 @@ is_undecided(const struct value_reader *reader, size_t blanks)
 	    memcmp(at_start(reader), BYTE_ORDER_MARK, left) == 0));
 }
 
+/* Until it is known what a line is, all bytes looked at are blanks. */
+static size_t
+count_more_blanks(const struct value_reader *reader)
+{
+	return reader->looked + count_blanks(at_start(reader) + reader->looked,
+	    bytes_left(reader) - reader->looked, " \t\r");
+}
+
 /* A line that is nothing but `{` opens an object spread over lines. */
 static bool
 opens_object(const char *line, size_t length, size_t blanks)
@@ -204,7 +215,7 @@ find_feed(const struct value_reader *reader, size_t *length)
 }
 
 static enum step
-take_line(struct value_reader *reader, struct value *value)
+step_in_line(struct value_reader *reader, struct value *value)
 {
 	size_t length, blanks = 0;
 	bool has_feed = find_feed(reader, &length);
@@ -228,18 +239,25 @@ take_line(struct value_reader *reader, struct value *value)
 static enum step
 step_at_line(struct value_reader *reader, struct value *value)
 {
-	size_t blanks;
+	size_t left, blanks;
 
-	if (reader->dropped > 0 || bytes_left(reader) == 0)
-		return take_line(reader, value);
+	(void)value;
+	if (reader->dropped > 0) {
+		go_to(reader, IN_LINE);
+		return STEP_ON;
+	}
+	if (bytes_left(reader) == 0)
+		return STEP_WAIT;
 	skip_byte_order_mark(reader);
-	blanks = count_blanks(at_start(reader), bytes_left(reader), " \t\r");
+	left = bytes_left(reader);
+	blanks = count_more_blanks(reader);
 	if (is_undecided(reader, blanks))
-		return wait_for_more(reader);
-	if (blanks == bytes_left(reader) || at_start(reader)[blanks] != '[')
-		return take_line(reader, value);
-	reader->start += blanks + 1;
-	go_to(reader, AT_ELEMENT);
+		return blanks == left ? wait_for_more(reader) : STEP_WAIT;
+	go_to(reader, IN_LINE);
+	if (blanks < left && at_start(reader)[blanks] == '[') {
+		reader->start += blanks + 1;
+		go_to(reader, AT_ELEMENT);
+	}
 	return STEP_ON;
 }
 
@@ -263,9 +281,11 @@ step_at_element(struct value_reader *reader, struct value *value)
 		reader->start++;
 		go_to(reader, BEHIND_VALUE);
 		break;
-	case '[':	/* holds no records, and may never end */
-		go_to(reader, IN_WRECK);
-		reader->wreck_reason = ARRAY_NESTED;
+	case ',':
+		return take_value(reader, 0, 1, ELEMENT_MISSING, value);
+	case '[':
+		go_to(reader, IN_NESTED);
+		reader->span.keeps_off_edge = true;
 		break;
 	default:
 		go_to(reader, IN_ELEMENT);
@@ -351,6 +371,18 @@ step_in_element(struct value_reader *reader, struct value *value)
 	return span_value(reader, BEHIND_ELEMENT, ARRAY_BROKEN, value);
 }
 
+/* It holds no records; the array around it goes on behind it. */
+static enum step
+step_in_nested(struct value_reader *reader, struct value *value)
+{
+	enum step step = span_value(reader, BEHIND_ELEMENT, ARRAY_NESTED,
+	    value);
+
+	if (step == STEP_VALUE && value->reason == NULL)
+		value->reason = ARRAY_NESTED;
+	return step;
+}
+
 static enum step
 step_in_object(struct value_reader *reader, struct value *value)
 {
@@ -375,8 +407,10 @@ value_reader_next(struct value_reader *reader, struct value *value)
 	static enum step (*const steps[PLACES])(struct value_reader *,
 	    struct value *) = {
 		[AT_LINE] = step_at_line,
+		[IN_LINE] = step_in_line,
 		[AT_ELEMENT] = step_at_element,
 		[IN_ELEMENT] = step_in_element,
+		[IN_NESTED] = step_in_nested,
 		[BEHIND_ELEMENT] = step_behind_element,
 		[IN_OBJECT] = step_in_object,
 		[BEHIND_VALUE] = step_behind_value,

@@ -3,6 +3,7 @@
 import calendar
 import json
 import os
+import pathlib
 import pty
 import re
 import resource
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import BIN, COMMUNITY, ROOT
+from conftest import BIN, COMMUNITY, ROOT, is_sanitized
 
 DATA = ROOT / "tests" / "data" / "slack-reader"
 CLOCK = "2026-11-22T10:00:00.000000Z"
@@ -209,6 +210,32 @@ def test_a_large_array_is_streamed(program, tmp_path):
     assert output.count(b"\n") == 60000
 
 
+def test_a_run_of_blanks_takes_time_by_its_length_only(program):
+    """Also where it comes through a pipe, in pieces."""
+    process = subprocess.Popen(
+        [program, "--replay", "-", "--speed", "max"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    before = time.monotonic()
+    for _ in range(16 * MIB // 4096):
+        process.stdin.write(b" " * 4096)
+    output, _ = process.communicate(timeout=60)
+    took = time.monotonic() - before
+    assert json.loads(output)["type"] == "error"
+    assert took < (15 if is_sanitized() else 3)
+
+
+@pytest.mark.parametrize("element, reason", [
+    (b"[" + b" " * (17 * MIB) + b"]", "value over 16 MiB"),
+    (b"[" * (17 * MIB) + b"]" * (17 * MIB), "value over 16 MiB"),
+    (b"[" + b"[]," * MIB + b"0]", "an array within an array"),
+], ids=["blanks", "deep", "wide"])
+def test_a_large_array_in_an_array_is_passed_over(program, element, reason):
+    output = replay(program, b'[{"a":1},' + element + b',{"b":2}]').stdout
+    first, error, last = map(json.loads, output.splitlines())
+    assert (first["a"], last["b"]) == (1, 2)
+    assert error["error"]["reason"] == reason
+
+
 # Folders.
 
 def test_an_export_comes_in_the_order_of_time(program):
@@ -382,6 +409,29 @@ def test_a_request_to_stop_ends_a_wait_for_input(program, tmp_path):
         process.wait(timeout=5)
         assert process.returncode == 0
         process.communicate()
+
+
+def test_a_request_to_stop_is_noted_before_anything_else(program):
+    """A parent that ignored TERM would have it lost until then."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(write_end, b"x" * 4096)
+    os.set_blocking(write_end, True)
+    process = subprocess.Popen([program, "--help"], stdout=write_end)
+    os.close(write_end)
+    status = pathlib.Path("/proc", str(process.pid), "status")
+    deadline = time.monotonic() + 5
+    caught = 0
+    while not caught and time.monotonic() < deadline:
+        mask = re.search(r"SigCgt:\s*(\w+)", status.read_text())[1]
+        caught = int(mask, 16) >> (signal.SIGTERM - 1) & 1
+        time.sleep(0.01)
+    with open(read_end, "rb") as pipe:
+        assert b"usage: slack-reader" in pipe.read()
+    assert process.wait(timeout=5) == 0
+    assert caught
 
 
 def test_records_leave_before_input_is_waited_for(program):
