@@ -198,17 +198,25 @@ downloads_free(struct downloads *downloads)
 	free(downloads);
 }
 
+static bool
+is_same_file(const struct want *one, const struct want *other)
+{
+	return one->id != NULL && strcmp(one->id, other->id) == 0 &&
+	    one->url != NULL && strcmp(one->url, other->url) == 0 &&
+	    one->size == other->size;
+}
+
+/* A download under way of the very same file, not only of its id. */
 static struct download *
-find_by_id(const struct downloads *downloads, const char *id)
+find_same(const struct downloads *downloads, const struct want *want)
 {
 	struct download *download;
 
-	if (id == NULL || !spool_is_id(id))
+	if (want->id == NULL || !spool_is_id(want->id))
 		return NULL;
 	for (download = downloads->first; download != NULL;
 	    download = download->next)
-		if (download->wants->id != NULL &&
-		    strcmp(download->wants->id, id) == 0)
+		if (is_same_file(download->wants, want))
 			break;
 	return download;
 }
@@ -248,22 +256,41 @@ join(struct download *download, struct want *want)
 		start_clock(download->downloads, want);
 }
 
+/* The URL as it may be fetched, which the caller frees, or NULL: denied. */
+static char *
+check_url(const struct downloads *downloads, struct want *want)
+{
+	char reason[WANT_REASON_BYTES];
+	char *url = hosts_check(downloads->settings.hosts, want->url, reason,
+	    sizeof reason);
+
+	if (url == NULL)
+		want_settle(want, WANT_DENIED, "%s", reason);
+	return url;
+}
+
 void
 downloads_add(struct downloads *downloads, struct want *want)
 {
-	struct download *download = find_by_id(downloads, want->id);
-	char reason[WANT_REASON_BYTES], *url;
+	struct download *download = find_same(downloads, want);
+	char *url;
 
 	if (download == NULL) {
-		url = hosts_check(downloads->settings.hosts, want->url, reason,
-		    sizeof reason);
-		if (url == NULL) {
-			want_settle(want, WANT_DENIED, "%s", reason);
+		url = check_url(downloads, want);
+		if (url == NULL)
 			return;
-		}
 		download = append_download(downloads, url);
 	}
 	join(download, want);
+}
+
+bool
+downloads_allow(const struct downloads *downloads, struct want *want)
+{
+	char *url = check_url(downloads, want);
+
+	free(url);
+	return url != NULL;
 }
 
 void

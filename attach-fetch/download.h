@@ -35,11 +35,14 @@ struct downloads *downloads_new(const struct download_settings *settings);
 void downloads_free(struct downloads *downloads);
 
 /*
- * See that the want is settled, by joining a download of the same id or by a
- * new one. The want is borrowed until it is settled or given up. Where its URL
+ * See that the want is settled, by joining a download of the same file (id,
+ * URL and size) or by a new one. The want is borrowed until it is settled or given up. Where its URL
  * is not allowed it is settled at once, without a call of `settled`.
  */
 void downloads_add(struct downloads *downloads, struct want *want);
+
+/* May its URL be fetched at all? If not it is settled, as by downloads_add. */
+bool downloads_allow(const struct downloads *downloads, struct want *want);
 
 /* Nobody waits for the want any more; its status stays. */
 void downloads_give_up(struct want *want);

@@ -48,6 +48,9 @@ look_for(struct fetcher *fetcher, struct want *want)
 	const struct fetcher_settings *settings = fetcher->settings;
 	bool may_reuse = settings->is_offline || !want->may_change;
 
+	if (!settings->is_offline && want->url != NULL &&
+	    !downloads_allow(fetcher->downloads, want))
+		return;
 	if (want->id != NULL && may_reuse &&
 	    spool_find(settings->spool, want->id, &want->spooled)) {
 		if (settings->is_offline || want->size == WANT_SIZE_UNKNOWN ||

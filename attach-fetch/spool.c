@@ -215,6 +215,9 @@ take_id(struct spool *spool, const char *id)
 static void
 remove_leftover(struct spool *spool, const char *name)
 {
+	/* what we make there has a number for a name; the rest is not ours */
+	if (name[strspn(name, "0123456789")] != '\0')
+		return;
 	if (unlinkat(spool->tmp, name, 0) == -1)
 		warn("remove a leftover from the spool");
 }
@@ -222,7 +225,12 @@ remove_leftover(struct spool *spool, const char *name)
 static int
 open_folder(int parent, const char *path)
 {
-	return openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+	/* the spool may be a link of its owner's, what is in it may not */
+	if (parent != AT_FDCWD)
+		flags |= O_NOFOLLOW;
+	return openat(parent, path, flags);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HEADER_BYTES_MAX (256 * 1024)
 #define RETRY_AFTER_MAX_S 86400
 #define IGNORED_BODY_BYTES 65536	/* of an answer that is not 200 */
 
@@ -76,6 +77,24 @@ take_body(char *bytes, size_t one, size_t length, void *arg)
 }
 
 /*
+ * As CURLOPT_HEADERFUNCTION, which sees trailers, too: libcurl keeps them all,
+ * however many come.
+ */
+static size_t
+take_header(char *bytes, size_t one, size_t length, void *arg)
+{
+	struct transfer *transfer = arg;
+
+	(void)bytes;
+	(void)one;
+	transfer->header_bytes += length;
+	if (transfer->header_bytes <= HEADER_BYTES_MAX)
+		return length;
+	stop(transfer, TRANSFER_IS_ALL_HEADERS);
+	return 0;
+}
+
+/*
  * HTTP/1.1: a connection a transfer, so that one that stalls holds up no
  * other. Redirects are not followed here. QUICK_EXIT: to give a transfer up
  * whose host is still being looked up must not wait for the name server.
@@ -104,6 +123,8 @@ transfer_prepare(struct transfer *transfer, CURL *easy,
 	    (curl_off_t)order->bytes_max);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	if (order->ca_file != NULL)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, order->ca_file);
 }
@@ -218,7 +239,10 @@ transfer_judge(struct transfer *transfer, CURLcode code,
 
 	*answer = (struct transfer_answer){ 0 };
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
+	if (transfer->stop == TRANSFER_IS_ALL_HEADERS)
+		decide(answer, WANT_FAILED, "more than %d KiB of headers",
+		    HEADER_BYTES_MAX >> 10);
+	else if (status == 200)
 		judge_body(transfer, code, answer);
 	else if (status == 0)
 		judge_network_error(code, answer);

@@ -26,6 +26,7 @@ enum transfer_stop {
 	TRANSFER_IS_LOGIN_PAGE,
 	TRANSFER_IS_TOO_LARGE,
 	TRANSFER_HAS_NO_SPOOL,
+	TRANSFER_IS_ALL_HEADERS,
 };
 
 /* All zero between two requests. */
@@ -35,6 +36,7 @@ struct transfer {
 	struct spool_file *file;
 	struct login_page page;
 	int64_t ignored_bytes;
+	size_t header_bytes;
 	enum transfer_stop stop;
 	int spool_error;
 };

@@ -1,9 +1,11 @@
 """attach-fetch against a real HTTP server on this machine."""
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -1011,3 +1013,71 @@ def test_has_no_thread_of_its_own(server, spool):
     wait_until(lambda: server.requests)
     assert len(os.listdir(f"/proc/{child.pid}/task")) == 1
     finish(child)
+
+
+# What an attacker tried
+
+
+def test_removes_only_its_own_leftovers(spool):
+    (spool / "tmp").mkdir(parents=True)
+    (spool / "tmp" / "precious.txt").write_text("mine")
+    (spool / "tmp" / "17").write_text("a leftover")
+    fetch([record()], spool)
+    assert [path.name for path in (spool / "tmp").iterdir()] == [
+        "precious.txt"]
+
+
+@pytest.mark.parametrize("folder", ["tmp", "ids"])
+def test_follows_no_link_out_of_the_spool(spool, tmp_path, folder):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "17").write_text("mine")
+    spool.mkdir()
+    (spool / folder).symlink_to(outside)
+    done = run_program("attach-fetch", "--spool", spool, stdin=b"{}\n")
+    assert done.returncode == os.EX_CONFIG
+    assert folder.encode() in done.stderr
+    assert (outside / "17").read_text() == "mine"
+
+
+def send_endless_trailers(listener):
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                           b"Transfer-Encoding: chunked\r\n\r\n"
+                           b"1\r\na\r\n0\r\n")
+        while True:
+            connection.sendall(b"X: " + b"a" * 1000 + b"\r\n")
+
+
+def test_ends_an_answer_of_endless_trailers(spool):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=send_endless_trailers,
+                                  args=(listener,))
+        thread.start()
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        answers = fetch([record(file_object("F1", f"http://{host}/f"))],
+                        spool, "--insecure-hosts", host)
+        thread.join(10)
+    fetched = only(answers)
+    assert fetched["status"] == "failed"
+    assert fetched["reason"] == "more than 256 KiB of headers"
+
+
+def test_a_known_id_opens_no_door_to_another_host(server, spool):
+    server.put("/f", body(b"content"))
+    files = [record(file_object("F1", server.url("/f"))),
+             record(file_object("F1", "https://evil.example/f"))]
+    assert statuses(fetch(files, spool, server=server)) == [["ok"],
+                                                            ["denied"]]
+    assert statuses(fetch(files[1:], spool, server=server)) == [["denied"]]
+
+
+def test_says_so_where_there_are_too_many_files_to_look_at(spool):
+    [answer] = fetch([record(*[0] * 300000)], spool, "--offline")
+    assert answer["error"] == {
+        "stage": "attach-fetch",
+        "reason": "files: too many values to be looked at"}
