@@ -106,7 +106,8 @@ install_packages() {
 build() {
 	# shellcheck disable=SC2086
 	install_packages $BUILD_PACKAGES
-	make -s -j "$(nproc)" -C "$here" all >&2 ||
+	MAKEFLAGS="" MAKELEVEL="" make -s -j "$(nproc)" --no-print-directory \
+		-C "$here" all >&2 ||
 		fail "$EX_UNAVAILABLE" "the build failed, see above"
 }
 
