@@ -24,10 +24,11 @@ struct file_scan {
 	struct text_scan *text;
 	struct findings *findings;
 
+	uint64_t bytes_left;	/* to unpack, of the record at hand */
+
 	/* of the file at hand */
 	struct buffer where;
 	uint64_t entries_left;
-	uint64_t bytes_left;
 	bool is_over;		/* a limit was hit: leave all its archives */
 
 	struct utf16 utf16;
@@ -395,6 +396,12 @@ name_file(struct file_scan *scan, const char *file)
 }
 
 void
+file_scan_begin(struct file_scan *scan)
+{
+	scan->bytes_left = scan->options.archive_bytes;
+}
+
+void
 file_scan_spooled(struct file_scan *scan, const char *file, const char *path,
     struct findings *findings)
 {
@@ -403,7 +410,6 @@ file_scan_spooled(struct file_scan *scan, const char *file, const char *path,
 
 	scan->findings = findings;
 	scan->entries_left = scan->options.archive_entries;
-	scan->bytes_left = scan->options.archive_bytes;
 	scan->is_over = false;
 	name_file(scan, file);
 	if (mapped_file_open(scan->options.spool, path, &spooled, &reason) == -1) {

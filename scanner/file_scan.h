@@ -14,7 +14,7 @@ struct file_options {
 	const char *spool;	/* NULL: not at all */
 	bool binary;		/* binary ones, too */
 	uint64_t archive_entries;
-	uint64_t archive_bytes;	/* unpacked, of one file */
+	uint64_t archive_bytes;	/* unpacked, of one record */
 	unsigned archive_depth;
 };
 
@@ -24,6 +24,9 @@ struct file_scan;
 struct file_scan *file_scan_new(const struct file_options *options,
     struct text_scan *text);
 void file_scan_free(struct file_scan *scan);
+
+/* Begin a record: archive_bytes is for all of its files together. */
+void file_scan_begin(struct file_scan *scan);
 
 /*
  * Look through the spool's file `path`, which people know by the id `file`:

@@ -30,7 +30,7 @@ static const struct program_option option_list[] = {
 	{ "max-matches", 'm', "N", "kept of a pattern in a record (10)" },
 	{ "binary", OPT_BINARY, NULL, "search binary files, too" },
 	{ "archive-entries", OPT_ENTRIES, "N", "unpacked of a file (10000)" },
-	{ "archive-bytes", OPT_BYTES, "SIZE", "unpacked of a file (64MiB)" },
+	{ "archive-bytes", OPT_BYTES, "SIZE", "unpacked of a record (64MiB)" },
 	{ "archive-depth", OPT_DEPTH, "N", "archives in archives (3)" },
 	{ "test", 't', "REGEX", "try REGEX on a recording and report" },
 	{ "where", OPT_WHERE, "LIST", "where --test searches (any)" },

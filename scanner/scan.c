@@ -61,13 +61,29 @@ scan_part(struct scan *scan, const struct part *part, struct record *record,
 	text_scan_close(scan->text);
 }
 
+/* The array, or NULL; one too large to be looked into is not passed over. */
+static const cJSON *
+find_fetched(struct record *record, struct findings *findings)
+{
+	const char *bytes;
+	size_t length;
+
+	if (record_get(record, RECORD_FETCHED) == NULL &&
+	    record_raw(record, RECORD_FETCHED, &bytes, &length))
+		findings_add_limit(findings, NULL, findings_string(findings,
+		    "files", strlen("files")),
+		    "too many values to be looked at");
+	return record_array(record, RECORD_FETCHED);
+}
+
 static void
 scan_files(struct scan *scan, struct record *record, struct findings *findings)
 {
 	const cJSON *file;
 	size_t count = 0;
 
-	cJSON_ArrayForEach(file, record_array(record, RECORD_FETCHED)) {
+	file_scan_begin(scan->files);
+	cJSON_ArrayForEach(file, find_fetched(record, findings)) {
 		const char *status = json_string(file, "status");
 		const char *path = json_string(file, "path");
 		const char *id = json_string(file, "file");

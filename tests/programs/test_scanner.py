@@ -932,3 +932,25 @@ def test_names_the_place_of_an_error():
     done = run_program("scanner", "--test", "ab(")
     assert done.returncode == EX_USAGE
     assert b"--test: column 4: missing closing parenthesis" in done.stderr
+
+
+def test_says_so_where_there_are_too_many_files_to_look_at(tmp_path):
+    (tmp_path / "patterns").write_text("crash any FATAL\n")
+    done = run_program(
+        "scanner", "--patterns", tmp_path / "patterns", "--spool", tmp_path,
+        stdin=json.dumps({"fetched": [0] * 300000}).encode() + b"\n")
+    assert json.loads(done.stdout)["limits"] == [
+        {"where": "files", "reason": "too many values to be looked at"}]
+
+
+def test_all_files_of_a_record_share_what_may_be_unpacked(tmp_path):
+    (tmp_path / "patterns").write_text("crash any FATAL\n")
+    (tmp_path / "zeros").write_bytes(gzip.compress(b"a\n" * (5 << 20)))
+    files = [{"file": f"F{number}", "status": "ok", "path": "zeros"}
+             for number in range(3)]
+    done = run_program(
+        "scanner", "--patterns", tmp_path / "patterns", "--spool", tmp_path,
+        "--archive-bytes", "25MiB",
+        stdin=json.dumps({"fetched": files}).encode() + b"\n")
+    assert [limit["where"] for limit in json.loads(done.stdout)["limits"]] \
+        == ["file:F2"]
