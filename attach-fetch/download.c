@@ -198,12 +198,14 @@ downloads_free(struct downloads *downloads)
 	free(downloads);
 }
 
+/* Also what is expected of it is the same, so one check of it is for both. */
 static bool
 is_same_file(const struct want *one, const struct want *other)
 {
 	return one->id != NULL && strcmp(one->id, other->id) == 0 &&
 	    one->url != NULL && strcmp(one->url, other->url) == 0 &&
-	    one->size == other->size;
+	    one->size == other->size && one->is_html == other->is_html &&
+	    one->may_change == other->may_change;
 }
 
 /* A download under way of the very same file, not only of its id. */

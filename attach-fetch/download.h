@@ -35,9 +35,10 @@ struct downloads *downloads_new(const struct download_settings *settings);
 void downloads_free(struct downloads *downloads);
 
 /*
- * See that the want is settled, by joining a download of the same file (id,
- * URL and size) or by a new one. The want is borrowed until it is settled or given up. Where its URL
- * is not allowed it is settled at once, without a call of `settled`.
+ * See that the want is settled, by joining a download of the same file, of
+ * which the same is expected, or by a new one. The want is borrowed until it
+ * is settled or given up. Where its URL is not allowed it is settled at once,
+ * without a call of `settled`.
  */
 void downloads_add(struct downloads *downloads, struct want *want);
 

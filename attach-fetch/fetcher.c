@@ -41,29 +41,48 @@ struct fetcher {
 	bool has_lines;			/* read, but not taken yet */
 };
 
-/* Look the file up in the spool; start what is to be fetched. */
+static bool
+is_in_spool(struct fetcher *fetcher, struct want *want)
+{
+	return want->id != NULL && spool_find(fetcher->settings->spool,
+	    want->id, &want->spooled);
+}
+
+/* Without a network the id is enough. */
+static void
+look_for_offline(struct fetcher *fetcher, struct want *want)
+{
+	if (is_in_spool(fetcher, want))
+		want_settle(want, WANT_OK, "%s", "");
+	else if (want->url == NULL)
+		want_settle(want, WANT_SKIPPED, "no URL to fetch it from");
+	else
+		want_settle(want, WANT_FAILED, "not in the spool");
+}
+
+static bool
+can_reuse(struct fetcher *fetcher, struct want *want)
+{
+	if (want->may_change || !is_in_spool(fetcher, want))
+		return false;
+	if (want->size == WANT_SIZE_UNKNOWN ||
+	    want->size == want->spooled.bytes)
+		return true;
+	spool_release(&want->spooled);
+	return false;
+}
+
+/* Only who might fetch the file gets it from the spool: anyone can write an
+ * id into a record. */
 static void
 look_for(struct fetcher *fetcher, struct want *want)
 {
-	const struct fetcher_settings *settings = fetcher->settings;
-	bool may_reuse = settings->is_offline || !want->may_change;
-
-	if (!settings->is_offline && want->url != NULL &&
-	    !downloads_allow(fetcher->downloads, want))
-		return;
-	if (want->id != NULL && may_reuse &&
-	    spool_find(settings->spool, want->id, &want->spooled)) {
-		if (settings->is_offline || want->size == WANT_SIZE_UNKNOWN ||
-		    want->size == want->spooled.bytes) {
-			want_settle(want, WANT_OK, "%s", "");
-			return;
-		}
-		spool_release(&want->spooled);
-	}
 	if (want->url == NULL)
 		want_settle(want, WANT_SKIPPED, "no URL to fetch it from");
-	else if (settings->is_offline)
-		want_settle(want, WANT_FAILED, "not in the spool");
+	else if (!downloads_allow(fetcher->downloads, want))
+		return;
+	else if (can_reuse(fetcher, want))
+		want_settle(want, WANT_OK, "%s", "");
 	else
 		downloads_add(fetcher->downloads, want);
 }
@@ -71,11 +90,14 @@ look_for(struct fetcher *fetcher, struct want *want)
 static void
 look_for_all(struct fetcher *fetcher, struct pending *pending)
 {
+	void (*look)(struct fetcher *, struct want *) =
+	    fetcher->settings->is_offline ? look_for_offline : look_for;
+
 	for (size_t i = 0; i < pending->count; i++) {
 		struct want *want = &pending->wants[i];
 
 		if (want->status == WANT_OPEN)
-			look_for(fetcher, want);
+			look(fetcher, want);
 		if (want->status == WANT_OPEN)
 			pending->open++;
 	}
@@ -87,6 +109,7 @@ write_fetched(struct fetcher *fetcher, struct pending *pending,
     struct buffer *out)
 {
 	pending_add_fetched(pending, fetcher->record);
+	pending_report_missed(fetcher->record);
 	record_write(fetcher->record, out);
 	for (size_t i = 0; i < pending->count; i++)
 		spool_release_later(fetcher->settings->spool,
@@ -121,6 +144,7 @@ answer_line(struct fetcher *fetcher, const struct line *line,
 		return true;
 	pending = pending_new(record, fetcher->settings->bytes_max);
 	if (pending == NULL) {
+		pending_report_missed(record);
 		record_write(record, out);
 		return true;
 	}

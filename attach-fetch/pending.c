@@ -48,19 +48,6 @@ limit_count(const cJSON *files)
 	return count;
 }
 
-/* Files that are too many to be looked at are not passed over in silence. */
-static void
-mind_the_size(struct record *record, const char *name)
-{
-	const char *bytes;
-	size_t length;
-
-	if (record_get(record, name) == NULL &&
-	    record_raw(record, name, &bytes, &length))
-		record_fail(record, "%s: too many values to be looked at",
-		    name);
-}
-
 struct pending *
 pending_new(struct record *record, int64_t bytes_max)
 {
@@ -69,8 +56,6 @@ pending_new(struct record *record, int64_t bytes_max)
 	    record_object(record, RECORD_MESSAGE), RECORD_FILES);
 	int count = limit_count(files);
 
-	mind_the_size(record, RECORD_FILES);
-	mind_the_size(record, RECORD_MESSAGE);
 	if (cJSON_IsArray(edited))
 		count += limit_count(edited);
 	if (count == 0)
@@ -114,4 +99,23 @@ pending_add_fetched(const struct pending *pending, struct record *record)
 	buffer_append(&json, "]", 1);
 	record_add_json(record, RECORD_FETCHED, json.data, json.length);
 	buffer_free(&json);
+}
+
+static void
+report_if_missed(struct record *record, const char *name)
+{
+	const char *bytes;
+	size_t length;
+
+	if (record_get(record, name) == NULL &&
+	    record_raw(record, name, &bytes, &length))
+		record_fail(record, "%s: too many values to be looked at",
+		    name);
+}
+
+void
+pending_report_missed(struct record *record)
+{
+	report_if_missed(record, RECORD_FILES);
+	report_if_missed(record, RECORD_MESSAGE);
 }

@@ -37,4 +37,11 @@ void pending_free(struct pending *pending);
 void pending_add_fetched(const struct pending *pending,
     struct record *record);
 
+/*
+ * Let the record fail where the files may stand in a member with too many
+ * values to be looked at. Needed before each writing: a record that waited is
+ * parsed anew.
+ */
+void pending_report_missed(struct record *record);
+
 #endif

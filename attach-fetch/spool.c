@@ -222,15 +222,19 @@ remove_leftover(struct spool *spool, const char *name)
 		warn("remove a leftover from the spool");
 }
 
+/* The spool may be a link of its owner's, what is in it may not. */
 static int
 open_folder(int parent, const char *path)
 {
 	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	bool is_inside = parent != AT_FDCWD;
+	int folder = openat(parent, path, is_inside ? flags | O_NOFOLLOW
+	    : flags);
 
-	/* the spool may be a link of its owner's, what is in it may not */
-	if (parent != AT_FDCWD)
-		flags |= O_NOFOLLOW;
-	return openat(parent, path, flags);
+	if (folder == -1 && is_inside && (errno == ENOTDIR || errno == ELOOP))
+		errx(EX_CONFIG, "%s in the spool is a symbolic link or a file:"
+		    " it has to be a folder", path);
+	return folder;
 }
 
 static int

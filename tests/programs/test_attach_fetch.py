@@ -1027,16 +1027,19 @@ def test_removes_only_its_own_leftovers(spool):
         "precious.txt"]
 
 
-@pytest.mark.parametrize("folder", ["tmp", "ids"])
-def test_follows_no_link_out_of_the_spool(spool, tmp_path, folder):
+@pytest.mark.parametrize("folder, arguments", [
+    ("tmp", []), ("ids", []), ("ids", ["--offline"])])
+def test_follows_no_link_out_of_the_spool(
+        spool, tmp_path, folder, arguments):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "17").write_text("mine")
     spool.mkdir()
     (spool / folder).symlink_to(outside)
-    done = run_program("attach-fetch", "--spool", spool, stdin=b"{}\n")
+    done = run_program("attach-fetch", "--spool", spool, *arguments,
+                       stdin=b"{}\n")
     assert done.returncode == os.EX_CONFIG
-    assert folder.encode() in done.stderr
+    assert f"{folder} in the spool is a symbolic" in done.stderr.decode()
     assert (outside / "17").read_text() == "mine"
 
 
@@ -1074,6 +1077,48 @@ def test_a_known_id_opens_no_door_to_another_host(server, spool):
     assert statuses(fetch(files, spool, server=server)) == [["ok"],
                                                             ["denied"]]
     assert statuses(fetch(files[1:], spool, server=server)) == [["denied"]]
+
+
+def test_a_known_id_without_an_url_is_not_enough(server, spool):
+    server.put("/f", body(b"content"))
+    fetch([record(file_object("F1", server.url("/f")))], spool, server=server)
+    fetched = only(fetch([record(file_object("F1"))], spool, server=server))
+    assert fetched["status"] == "skipped"
+
+
+def test_shares_no_download_with_another_url(server, foreign, spool):
+    server.put("/f", body(b"content", delay=0.3))
+    server.put("/g", body(b"other", delay=0.3))
+    answers = fetch([record(file_object("F1", url)) for url in (
+        server.url("/f"), server.url("/g"), foreign.url("/f"))],
+                    spool, server=server)
+    assert statuses(answers) == [["ok"], ["ok"], ["denied"]]
+    assert [answer["fetched"][0].get("path") for answer in answers] == [
+        sha256(b"content"), sha256(b"other"), None]
+    assert foreign.requests == []
+
+
+@pytest.mark.parametrize("first", [
+    {"size": 7}, {"size": 999, "editable": True}])
+def test_checks_the_size_of_each_that_wants_a_file(server, spool, first):
+    server.put("/f", body(b"content", delay=0.3), body(b"abc"), body(b"abcd"))
+    answers = fetch([record(file_object("F1", server.url("/f"), **one))
+                     for one in (first, {"size": 999})],
+                    spool, "--parallel", 1, server=server)
+    assert statuses(answers) == [["ok"], ["failed"]]
+    assert answers[1]["fetched"][0]["reason"] == (
+        "4 bytes came instead of 999")
+
+
+def test_an_error_of_a_record_outlives_its_wait_for_files(server, spool):
+    server.put("/f", body(b"content"))
+    [answer] = fetch([record(file_object("F1", server.url("/f")),
+                             message={"files": [0] * 300000})],
+                     spool, server=server)
+    assert statuses([answer]) == [["ok"]]
+    assert answer["error"] == {
+        "stage": "attach-fetch",
+        "reason": "message: too many values to be looked at"}
 
 
 def test_says_so_where_there_are_too_many_files_to_look_at(spool):
