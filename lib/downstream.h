@@ -1,9 +1,9 @@
 /*
- * Standard output, which must not hold up the viewers: what the reader of a
+ * Standard output, which must not hold anything else up: what the reader of a
  * pipe or socket does not take at once stays here, in bounds.
  */
-#ifndef WS_BROADCAST_DOWNSTREAM_H
-#define WS_BROADCAST_DOWNSTREAM_H
+#ifndef LIB_DOWNSTREAM_H
+#define LIB_DOWNSTREAM_H
 
 #include <stdbool.h>
 

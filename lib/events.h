@@ -5,8 +5,8 @@
  * O_NONBLOCK on them, shared with others or not, and closes an input that
  * hangs up while we do not read it.)
  */
-#ifndef WS_BROADCAST_EVENTS_H
-#define WS_BROADCAST_EVENTS_H
+#ifndef LIB_EVENTS_H
+#define LIB_EVENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
