@@ -6,7 +6,7 @@ DESTDIR =
 
 # The programs in pipeline order, and the libraries of each.
 PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast stats
-LIBS_slack-reader = -lcjson
+LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
@@ -92,7 +92,8 @@ modules_of = $(patsubst %.c,$(BUILD)/%.o,$(shell \
 	sed -n 's/.*modules: *\([^*]*\).*/\1/p' tests/unit/$(1).c))
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(call modules_of,$$*) $(LIBRARY)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lcjson -lcrypto
+	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 \
+		-lwebsockets -lcurl -lcjson -lssl -lcrypto
 
 unit: $(UNIT_TESTS)
 	@for test in $^; do $$test || exit 1; done

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sysexits.h>
 
-#define READY_MAX 8
+#define CALLS_MAX 16	/* in one turn, so that others have theirs */
 
 int
 events_open(void)
@@ -45,16 +45,18 @@ events_ignore(int set, struct event *event)
 	event->is_watched = false;
 }
 
+/* One at a time: what is called may close and free any other event. */
 void
 events_dispatch(int set)
 {
-	struct epoll_event ready[READY_MAX];
-	int count = epoll_wait(set, ready, READY_MAX, 0);
+	struct epoll_event ready;
 
-	for (int i = 0; i < count; i++) {
-		const struct event *event = ready[i].data.ptr;
+	for (int i = 0; i < CALLS_MAX; i++) {
+		const struct event *event;
 
-		if (event->is_watched)
-			event->ready(event->arg);
+		if (epoll_wait(set, &ready, 1, 0) != 1)
+			break;
+		event = ready.data.ptr;
+		event->ready(event->arg);
 	}
 }

@@ -1,0 +1,91 @@
+/*
+ * Slack's Web API (docs.slack.dev/apis/web-api): calls of methods, paced by
+ * method, 429 obeyed, and what an answer means for who called.
+ */
+#ifndef LIB_SLACK_API_H
+#define LIB_SLACK_API_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "timers.h"
+
+#define SLACK_API_URL "https://slack.com/api/"
+
+struct slack_api;
+struct slack_call;		/* a call that waits or is under way */
+
+enum slack_verdict {
+	SLACK_OK,
+	SLACK_RETRY,		/* it may go better later */
+	SLACK_IN_DOUBT,		/* the same, but it may have been done */
+	SLACK_FORBIDDEN,	/* permanent, for this token or the whole app */
+	SLACK_NO_TARGET,	/* permanent, for this channel, user or file */
+	SLACK_BAD_REQUEST,	/* permanent, for these arguments */
+};
+
+struct slack_api_settings {
+	const char *url;	/* ends in a slash; NULL: SLACK_API_URL */
+	const char *ca_file;	/* or NULL */
+	int set;		/* of events */
+	struct timers *timers;
+};
+
+/* All is copied. */
+struct slack_request {
+	const char *method;	/* such as users.info */
+	const char *token;
+	const char *arguments;	/* form-encoded, or NULL */
+};
+
+/* Valid during the call of `done` only. */
+struct slack_reply {
+	enum slack_verdict verdict;
+	const char *error;	/* Slack's word or what went wrong; "" if OK */
+	const char *needed;	/* the scope that is missing, or NULL */
+	const cJSON *json;	/* the whole answer, NULL where it is no JSON */
+	const char *body;	/* the same as it came, with a NUL behind it */
+	size_t length;
+	const char *scopes;	/* what the token has (x-oauth-scopes), or NULL */
+};
+
+/*
+ * Is the URL one that a token may be sent to: https, or http to this machine
+ * itself, ending in a slash? Returns NULL, or what is wrong.
+ */
+const char *slack_api_complain(const char *url);
+
+/* The strings of the settings are borrowed. */
+struct slack_api *slack_api_new(const struct slack_api_settings *settings);
+void slack_api_free(struct slack_api *api);
+
+/*
+ * Call a method when its pace allows. `done` is called once, never from within
+ * this call. A 429 or `ratelimited` stops the method for Retry-After (30 s
+ * where it is missing), is reported once, and the call is made again: the
+ * caller does not see it, but in the time it takes.
+ */
+struct slack_call *slack_api_call(struct slack_api *api,
+    const struct slack_request *request,
+    void (*done)(const struct slack_reply *reply, void *arg), void *arg);
+
+/* Forget the call; `done` is not called any more. */
+void slack_api_cancel(struct slack_call *call);
+
+/* Would a call of the method wait, because of its pace or a 429? */
+int slack_api_is_busy(const struct slack_api *api, const char *method);
+
+/* Append name=value to form-encoded arguments, with & between them. */
+struct buffer;
+void slack_api_argument(struct buffer *arguments, const char *name,
+    const char *value);
+
+/*
+ * What to mend when `method` was answered SLACK_FORBIDDEN with `error`: a
+ * sentence that names `token` (SLACK_APP_TOKEN …) or the scope, for a person.
+ */
+void slack_api_advise(struct buffer *sentence, const char *method,
+    const char *token, const char *error, const char *needed);
+
+#endif

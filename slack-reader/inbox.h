@@ -1,0 +1,54 @@
+/*
+ * The inbox: a Unix stream socket (mode 0600) where other programs hand in
+ * records, one JSON object a line, and get an answer a line, in order, after
+ * the record is durable: {"ok":true,"seq":N} or {"ok":false,"error":"..."}.
+ */
+#ifndef SLACK_READER_INBOX_H
+#define SLACK_READER_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INBOX_CLIENTS_MAX 64
+#define INBOX_WAITING_MAX 256	/* lines of one client without an answer */
+#define INBOX_BYTES_MAX (32 * 1024 * 1024)	/* held of all clients */
+
+struct inbox;
+
+/* A line that was handed in, valid during the call of `take`. */
+struct inbox_line {
+	const char *text;	/* a JSON object, without LF */
+	size_t length;
+	uint64_t client;	/* for the answer */
+};
+
+struct inbox_settings {
+	const char *path;	/* borrowed */
+	int set;		/* of events */
+
+	/*
+	 * Take a line. Its answer is given later, in the order of the lines of
+	 * that client, or at once.
+	 */
+	void (*take)(const struct inbox_line *line, void *arg);
+	void *arg;
+};
+
+/*
+ * Make the socket; one that nobody listens on any more is replaced. Exits
+ * EX_CONFIG where the path cannot be used, EX_TEMPFAIL where somebody listens.
+ */
+struct inbox *inbox_open(const struct inbox_settings *settings);
+
+/* Close all connections and remove the socket. */
+void inbox_free(struct inbox *inbox);
+
+/* Answer the client's oldest line that waits; a client that left is no error. */
+void inbox_accept(struct inbox *inbox, uint64_t client, int64_t seq);
+void inbox_refuse(struct inbox *inbox, uint64_t client, const char *reason);
+
+/* Read no further lines, or go on. */
+void inbox_pause(struct inbox *inbox, bool is_paused);
+
+#endif
