@@ -348,6 +348,22 @@ json_scan(struct json_index *index, const char *text, size_t length)
 	return -1;
 }
 
+const struct json_member *
+json_index_find(const struct json_index *index, const char *text,
+    const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = index->count; i > 0; i--) {
+		const struct json_member *member = &index->members[i - 1];
+
+		if (member->name_end - member->name == length &&
+		    memcmp(text + member->name, name, length) == 0)
+			return member;
+	}
+	return NULL;
+}
+
 void
 json_index_free(struct json_index *index)
 {

@@ -37,6 +37,10 @@ struct json_index {
  */
 int json_scan(struct json_index *index, const char *text, size_t length);
 
+/* The last member of that name in the text that was scanned, or NULL. */
+const struct json_member *json_index_find(const struct json_index *index,
+    const char *text, const char *name);
+
 void json_index_free(struct json_index *index);
 
 #endif

@@ -31,6 +31,11 @@
 #define RECORD_ATTACHMENTS "attachments"
 #define RECORD_MESSAGE "message"
 
+#define RECORD_SUBTYPE "subtype"
+#define RECORD_CHANNEL_TYPE "channel_type"
+#define RECORD_THREAD_TS "thread_ts"
+#define RECORD_PREVIOUS_MESSAGE "previous_message"
+
 /* members of an api_message */
 #define RECORD_TITLE "title"
 #define RECORD_PAYLOAD "payload"
@@ -40,12 +45,18 @@
 #define RECORD_RECEIVED "received"
 #define RECORD_SOURCE "source"
 #define RECORD_NAMES "names"
+#define RECORD_EVENT_ID "event_id"
+#define RECORD_OWN "own"
+#define RECORD_BACKFILL "backfill"
 #define RECORD_FETCHED "fetched"
 #define RECORD_MATCHES "matches"
 #define RECORD_LIMITS "limits"
 #define RECORD_CLASS "class"
 #define RECORD_RULE "rule"
 #define RECORD_ERROR "error"
+
+/* member of a record about an earlier one: the seq of that */
+#define RECORD_OF "of"
 
 /* members of an error record that carries a line which is no record */
 #define RECORD_LINE "line"

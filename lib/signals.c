@@ -1,8 +1,11 @@
 #include "signals.h"
 
+#include <err.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
 
 static volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t reload_wanted;
@@ -64,6 +67,19 @@ signals_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	if (ready > 0)
 		signals_check();
 	return ready;
+}
+
+int
+signals_descriptor(void)
+{
+	sigset_t noted;
+
+	fill_noted(&noted);
+
+	int fd = signalfd(-1, &noted, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd == -1)
+		err(EX_OSERR, "wait for signals");
+	return fd;
 }
 
 void

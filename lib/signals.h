@@ -15,7 +15,12 @@ void signals_catch(void);
 /* As poll(2); a signal ends the wait with -1 and EINTR. */
 int signals_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 
-/* Note requests that are pending, for programs that wait elsewhere. */
+/*
+ * For programs that wait elsewhere: a descriptor that is readable while
+ * requests are pending, and a call that notes them. Exits EX_OSERR where there
+ * is none to be had; the caller closes it.
+ */
+int signals_descriptor(void);
 void signals_check(void);
 
 /* Was the program asked to stop (TERM or INT)? */

@@ -49,20 +49,16 @@ static struct span
 find_inner(struct json_index *index, const struct span *object,
     const char *name)
 {
-	size_t length = strlen(name);
+	const struct json_member *member;
 
 	if (!is_object(object) ||
 	    json_scan(index, object->bytes, object->length) == -1)
 		return (struct span){ "", 0 };
-	for (size_t i = index->count; i > 0; i--) {
-		const struct json_member *member = &index->members[i - 1];
-
-		if (member->name_end - member->name == length &&
-		    memcmp(object->bytes + member->name, name, length) == 0)
-			return (struct span){ object->bytes + member->value,
-			    member->value_end - member->value };
-	}
-	return (struct span){ "", 0 };
+	member = json_index_find(index, object->bytes, name);
+	if (member == NULL)
+		return (struct span){ "", 0 };
+	return (struct span){ object->bytes + member->value,
+	    member->value_end - member->value };
 }
 
 static enum envelope_content

@@ -2,12 +2,10 @@
 
 #include <err.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,22 +93,6 @@ note_signals(void *arg)
 	signals_check();
 }
 
-static int
-open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd == -1)
-		err(EX_OSERR, "wait for signals");
-	return fd;
-}
-
 /* Input only while there is room, output only while there is something. */
 static void
 watch_records(struct server *server)
@@ -133,7 +115,7 @@ open_events(struct server *server, struct listen_address *address)
 	    .ready = note_input, .arg = server };
 	server->output = (struct event){ .fd = STDOUT_FILENO,
 	    .ready = note_output, .arg = server };
-	server->signals = (struct event){ .fd = open_signals(),
+	server->signals = (struct event){ .fd = signals_descriptor(),
 	    .ready = note_signals, .arg = server };
 	server->listener = (struct event){ .fd = listener_open(address),
 	    .ready = accept_connections, .arg = server };

@@ -138,6 +138,19 @@ def test_errors_are_warnings_with_their_reason(server, page):
     assert "\ufffd\ufffdhi" in page.wait_card(3)
 
 
+def test_what_slack_reader_adds_is_told(server, page):
+    server.start().send(
+        message(1, own=True), message(2, backfill=True),
+        {"type": "user_change", "user": {"id": "U1"}, "seq": 3},
+        {"type": "error", "channel": "C1", "seq": 4, "error": {
+            "stage": "slack-reader", "reason": "events were withheld"}})
+    page.open_live()
+    assert "by Ultron" in page.wait_card(1)
+    assert "fetched later" in page.wait_card(2)
+    assert "trouble" in page.wait_card(4)
+    assert page.texts("[data-key='3']") == []
+
+
 def hostile_records():
     """Each text in every place where a string of a record is shown."""
     for seq, text in enumerate(HOSTILE, 1):

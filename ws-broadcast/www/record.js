@@ -15,9 +15,18 @@ const NAMES_KEPT = 2000;
 /* Lines of the channel's own life, which nobody wrote. */
 const SYSTEM = /^(?:channel|group|bot)_(?!message)|^(?:un)?pinned_item$/;
 
+/* Events about the workspace itself: nothing anybody said. */
+const HOUSEKEEPING = new Set(["user_change", "channel_rename", "group_rename",
+    "channel_archive", "channel_unarchive", "channel_id_changed",
+    "member_joined_channel", "member_left_channel"]);
+
 const CARRIED = new Set(["message_changed", "message_deleted"]);
 
 const object = (value) => isObject(value) ? value : {};
+
+export function isHousekeeping(record) {
+	return HOUSEKEEPING.has(record?.type);
+}
 
 /* The class the record goes under: what is out of order is a warning. */
 export function classOf(record) {
@@ -110,7 +119,8 @@ function headingOf(record, inner) {
 	const title = string(record.title);
 
 	if (record.type === "error")
-		return { heading: "unreadable record", byline: "" };
+		return { heading: badLineOf(record) === "" ? "trouble" :
+		    "unreadable record", byline: "" };
 	if (title !== "")
 		return { heading: title, byline: author };
 	if (author !== "")
@@ -156,6 +166,8 @@ function marksOf(record, inner) {
 		record.subtype !== "message_changed" && inner.edited ?
 		    "edited" : null,
 		inner.subtype === "ekm_access_denied" ? "withheld" : null,
+		record.own === true ? "by Ultron" : null,
+		record.backfill === true ? "fetched later" : null,
 		record.type === "api_message" ? "by HTTP" : null,
 		record.type === "late_file" ? "late file" : null,
 	].filter((mark) => mark !== null);

@@ -2,7 +2,7 @@
 
 import { Board } from "./board.js";
 import { Connection } from "./connection.js";
-import { classOf, learnNames } from "./record.js";
+import { classOf, isHousekeeping, learnNames } from "./record.js";
 import { Totals } from "./totals.js";
 
 const TOTALS_MS = 1000;
@@ -118,7 +118,8 @@ function start() {
 		record: (line, record, key) => {
 			learnNames(names, record);
 			totals.count(record, key);
-			board.add(classOf(record), { key, line, record });
+			if (!isHousekeeping(record))
+				board.add(classOf(record), { key, line, record });
 		},
 	});
 
