@@ -5,6 +5,7 @@
 #ifndef LIB_HTTP_CLIENT_H
 #define LIB_HTTP_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct http_request {
 struct http_answer {
 	long status;		/* of HTTP, 0 where there was no answer */
 	const char *reason;	/* why there was none; names the host at most */
+	bool was_sent;		/* the request, or a part: it may be done */
+	bool is_too_long;	/* there was none because of answer_max */
 	const char *body;	/* with a NUL behind it */
 	size_t length;
 	int64_t retry_after_s;	/* -1: not said */
@@ -36,13 +39,18 @@ struct http_answer {
 };
 
 /*
- * A client whose sockets are in the event set. ca_file is borrowed; NULL means
- * the system's certificates. libcurl is first touched by the first request.
+ * A client whose sockets are in the event set; SIGPIPE must be ignored.
+ * ca_file is borrowed; NULL means CURL_CA_BUNDLE, SSL_CERT_FILE or
+ * SSL_CERT_DIR of the environment, or the system's certificates. libcurl is
+ * first touched by the first request.
  */
 struct http_client *http_client_new(int set, struct timers *timers,
     const char *ca_file);
 
-/* Requests under way are dropped, `done` is not called. */
+/*
+ * Requests under way are dropped, `done` is not called. Not from within
+ * `done`.
+ */
 void http_client_free(struct http_client *client);
 
 /*
@@ -53,7 +61,7 @@ struct http_exchange *http_client_send(struct http_client *client,
     const struct http_request *request,
     void (*done)(const struct http_answer *answer, void *arg), void *arg);
 
-/* May be called for an exchange that is under way, from anywhere. */
+/* Forget an exchange whose `done` has not been called: it will not be. */
 void http_client_cancel(struct http_exchange *exchange);
 
 #endif

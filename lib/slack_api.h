@@ -42,12 +42,13 @@ struct slack_request {
 /* Valid during the call of `done` only. */
 struct slack_reply {
 	enum slack_verdict verdict;
-	const char *error;	/* Slack's word or what went wrong; "" if OK */
+	const char *error;	/* Slack's word or what went wrong; "" if OK;
+				 * answer_too_large is ours */
 	const char *needed;	/* the scope that is missing, or NULL */
 	const cJSON *json;	/* the whole answer, NULL where it is no JSON */
 	const char *body;	/* the same as it came, with a NUL behind it */
 	size_t length;
-	const char *scopes;	/* what the token has (x-oauth-scopes), or NULL */
+	const char *scopes;	/* of the token (x-oauth-scopes), or NULL */
 };
 
 /*
@@ -56,24 +57,27 @@ struct slack_reply {
  */
 const char *slack_api_complain(const char *url);
 
-/* The strings of the settings are borrowed. */
+/*
+ * The strings of the settings are borrowed. Not to be freed from within
+ * `done`; of calls that are left `done` is not called.
+ */
 struct slack_api *slack_api_new(const struct slack_api_settings *settings);
 void slack_api_free(struct slack_api *api);
 
 /*
  * Call a method when its pace allows. `done` is called once, never from within
- * this call. A 429 or `ratelimited` stops the method for Retry-After (30 s
- * where it is missing), is reported once, and the call is made again: the
- * caller does not see it, but in the time it takes.
+ * this call. A 429 or `ratelimited` stops the method for Retry-After (30 s and
+ * more where it is missing), is reported, and the call is made again, before
+ * later ones: the caller does not see it, but in the time it takes.
  */
 struct slack_call *slack_api_call(struct slack_api *api,
     const struct slack_request *request,
     void (*done)(const struct slack_reply *reply, void *arg), void *arg);
 
-/* Forget the call; `done` is not called any more. */
+/* Forget a call whose `done` has not been called: it will not be. */
 void slack_api_cancel(struct slack_call *call);
 
-/* Would a call of the method wait, because of its pace or a 429? */
+/* Would a call of the method wait, for its pace, a 429 or earlier calls? */
 int slack_api_is_busy(const struct slack_api *api, const char *method);
 
 /* Append name=value to form-encoded arguments, with & between them. */

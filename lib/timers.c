@@ -21,16 +21,14 @@ static void
 arm(struct timers *timers)
 {
 	struct itimerspec when = { 0 };
-	int64_t left_ms;
+	int64_t left_us;
 
 	if (timers->first != NULL) {
-		left_ms = timers->first->at_ms - clock_steady_ms();
-		if (left_ms > 0) {
-			when.it_value.tv_sec = left_ms / 1000;
-			when.it_value.tv_nsec = left_ms % 1000 * 1000000;
-		} else {
-			when.it_value.tv_nsec = 1;
-		}
+		left_us = timers->first->at_ms * 1000 - clock_steady_us();
+		if (left_us < 1)
+			left_us = 1;
+		when.it_value.tv_sec = left_us / 1000000;
+		when.it_value.tv_nsec = left_us % 1000000 * 1000;
 	}
 	if (timerfd_settime(timers->event.fd, 0, &when, NULL) == -1)
 		err(EX_OSERR, "set a timer");
@@ -97,7 +95,10 @@ take_out(struct timers *timers, const struct timer *timer)
 	*link = timer->next;
 }
 
-/* A timer of no delay waits for the next turn, or `due` could call for ever. */
+/*
+ * A timer of no delay waits for the next turn, or `due` could call for ever.
+ * The clock's millisecond has begun already: it does not count.
+ */
 void
 timers_set(struct timers *timers, struct timer *timer, int64_t delay_ms)
 {
@@ -105,7 +106,7 @@ timers_set(struct timers *timers, struct timer *timer, int64_t delay_ms)
 
 	if (timer->is_set)
 		take_out(timers, timer);
-	timer->at_ms = clock_steady_ms() + (delay_ms > 0 ? delay_ms : 1);
+	timer->at_ms = clock_steady_ms() + 1 + (delay_ms > 0 ? delay_ms : 0);
 	timer->is_set = true;
 	while (*link != NULL && (*link)->at_ms <= timer->at_ms)
 		link = &(*link)->next;
