@@ -1,0 +1,277 @@
+#include "inbox_client.h"
+
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "events.h"
+#include "line_reader.h"
+#include "memory.h"
+#include "record.h"
+
+#define ANSWER_BYTES_MAX 65536
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_MOST_MS 5000
+
+struct entry {
+	struct entry *next;
+	const char *line;
+	size_t length;
+	void (*done)(const char *error, void *arg);
+	void *arg;
+};
+
+struct inbox_client {
+	const char *path;
+	int set;
+	struct timers *timers;
+	struct timer again;
+	struct backoff backoff;
+	struct event event;		/* fd -1 while not connected */
+	struct line_reader *reader;
+	struct record *answer;
+	struct entry *first;		/* without an answer, oldest first */
+	struct entry **last;
+	size_t count;
+	struct entry *unsent;		/* the first not sent to the end */
+	size_t sent;			/* bytes of it, its LF counted */
+	bool is_missed;			/* the socket: said so */
+};
+
+static void connect_inbox(void *arg);
+static void serve(void *arg);
+
+struct inbox_client *
+inbox_client_new(const char *path, int set, struct timers *timers)
+{
+	static const char *const none[] = { NULL };
+	struct inbox_client *client = xcalloc(1, sizeof *client);
+
+	client->path = path;
+	client->set = set;
+	client->timers = timers;
+	client->again = (struct timer){ .due = connect_inbox, .arg = client };
+	client->backoff = (struct backoff){ .first_ms = BACKOFF_FIRST_MS,
+	    .most_ms = BACKOFF_MOST_MS };
+	client->event = (struct event){ .fd = -1, .ready = serve,
+	    .arg = client };
+	client->answer = record_new("inbox", none);
+	client->last = &client->first;
+	return client;
+}
+
+/* Close the connection; all that has no answer is unsent again. */
+static void
+disconnect(struct inbox_client *client)
+{
+	if (client->event.fd != -1) {
+		events_ignore(client->set, &client->event);
+		close(client->event.fd);
+		line_reader_free(client->reader);
+	}
+	client->event = (struct event){ .fd = -1, .ready = serve,
+	    .arg = client };
+	client->reader = NULL;
+	client->unsent = client->first;
+	client->sent = 0;
+}
+
+void
+inbox_client_free(struct inbox_client *client)
+{
+	if (client == NULL)
+		return;
+	disconnect(client);
+	timers_cancel(client->timers, &client->again);
+	while (client->first != NULL) {
+		struct entry *next = client->first->next;
+
+		free(client->first);
+		client->first = next;
+	}
+	record_free(client->answer);
+	free(client);
+}
+
+static void
+watch(struct inbox_client *client)
+{
+	events_watch(client->set, &client->event,
+	    client->unsent != NULL ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+try_later(struct inbox_client *client)
+{
+	disconnect(client);
+	if (client->first != NULL)
+		timers_set(client->timers, &client->again,
+		    backoff_next_ms(&client->backoff));
+}
+
+static int
+open_connection(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof address.sun_path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1 || connect(fd, (struct sockaddr *)&address,
+	    sizeof address) == 0)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static void
+connect_inbox(void *arg)
+{
+	struct inbox_client *client = arg;
+	int fd = open_connection(client->path);
+
+	if (fd == -1) {
+		if (!client->is_missed)
+			warn("inbox %s, trying again", client->path);
+		client->is_missed = true;
+		try_later(client);
+		return;
+	}
+	client->is_missed = false;
+	client->event.fd = fd;
+	client->reader = line_reader_new(fd, ANSWER_BYTES_MAX);
+	client->unsent = client->first;
+	client->sent = 0;
+	watch(client);
+}
+
+/* Returns false where the connection broke. */
+static bool
+send_entries(struct inbox_client *client)
+{
+	while (client->unsent != NULL) {
+		struct entry *entry = client->unsent;
+		bool is_end = client->sent >= entry->length;
+		const char *from = is_end ? "\n" : entry->line + client->sent;
+		size_t left = is_end ? 1 : entry->length - client->sent;
+		ssize_t count = send(client->event.fd, from, left,
+		    MSG_NOSIGNAL | (is_end ? 0 : MSG_MORE));
+
+		if (count == -1 && errno == EINTR)
+			continue;
+		if (count == -1)
+			return errno == EAGAIN;
+		client->sent += (size_t)count;
+		if (client->sent > entry->length) {
+			client->unsent = entry->next;
+			client->sent = 0;
+		}
+	}
+	return true;
+}
+
+/* Take the oldest entry out; the caller frees it. */
+static struct entry *
+take_first(struct inbox_client *client)
+{
+	struct entry *entry = client->first;
+
+	client->first = entry->next;
+	if (client->first == NULL)
+		client->last = &client->first;
+	if (client->unsent == entry)
+		client->unsent = entry->next;
+	client->count--;
+	return entry;
+}
+
+/* The journal cannot be written now: not an answer, but a reason to wait. */
+static bool
+is_to_be_repeated(struct inbox_client *client)
+{
+	return cJSON_IsTrue(record_get(client->answer, "retry"));
+}
+
+/* {"ok":true,"seq":N} or {"ok":false,"error":"..."}; false: neither */
+static bool
+take_answer(struct inbox_client *client, const struct line *line)
+{
+	const cJSON *ok;
+	const char *error;
+	struct entry *entry;
+
+	if (client->first == NULL || client->first == client->unsent ||
+	    record_parse(client->answer, line->text, line->length) == -1)
+		return false;
+	ok = record_get(client->answer, "ok");
+	error = record_string(client->answer, RECORD_ERROR);
+	if (!cJSON_IsTrue(ok) && (error == NULL || is_to_be_repeated(client)))
+		return false;
+	client->backoff.failures = 0;
+	entry = take_first(client);
+	entry->done(cJSON_IsTrue(ok) ? NULL : error, entry->arg);
+	free(entry);
+	return true;
+}
+
+/* Returns false where the connection is over. */
+static bool
+take_answers(struct inbox_client *client)
+{
+	ssize_t count = line_reader_fill(client->reader);
+	struct line line;
+
+	if (count == 0 || (count == -1 && errno != EAGAIN && errno != EINTR))
+		return false;
+	while (line_reader_next(client->reader, &line))
+		if (!take_answer(client, &line))
+			return false;
+	return true;
+}
+
+static void
+serve(void *arg)
+{
+	struct inbox_client *client = arg;
+
+	if (take_answers(client) && send_entries(client))
+		watch(client);
+	else
+		try_later(client);
+}
+
+bool
+inbox_client_send(struct inbox_client *client, const char *line,
+    size_t length, void (*done)(const char *error, void *arg), void *arg)
+{
+	struct entry *entry;
+
+	if (client->count >= INBOX_CLIENT_WAITING_MAX)
+		return false;
+	entry = xcalloc(1, sizeof *entry);
+	*entry = (struct entry){ .line = line, .length = length,
+	    .done = done, .arg = arg };
+	*client->last = entry;
+	client->last = &entry->next;
+	client->count++;
+	if (client->unsent == NULL)
+		client->unsent = entry;
+	if (client->event.fd != -1)
+		watch(client);
+	else if (!client->again.is_set)
+		timers_set(client->timers, &client->again, 0);
+	return true;
+}

@@ -1,0 +1,36 @@
+/*
+ * The other end of slack-reader's inbox (man/slack-reader.1): hands in records
+ * and hears whether each is durable, across deaths of slack-reader.
+ */
+#ifndef LIB_INBOX_CLIENT_H
+#define LIB_INBOX_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "timers.h"
+
+#define INBOX_CLIENT_WAITING_MAX 1024	/* records without an answer */
+
+struct inbox_client;
+
+/*
+ * A client of the socket at path, on an event set. All is borrowed. It connects
+ * when there is something to hand in, and again with growing pauses.
+ */
+struct inbox_client *inbox_client_new(const char *path, int set,
+    struct timers *timers);
+
+/* What has no answer yet is forgotten, `done` is not called. */
+void inbox_client_free(struct inbox_client *client);
+
+/*
+ * Hand in a record, a line without LF, borrowed until `done`, which is called
+ * once, never from within this call: with NULL when the record is durable, or
+ * with the reason why it is refused for good. What was handed in before the
+ * connection broke may come in twice. Returns false where too many wait.
+ */
+bool inbox_client_send(struct inbox_client *client, const char *line,
+    size_t length, void (*done)(const char *error, void *arg), void *arg);
+
+#endif
