@@ -20,6 +20,10 @@
 #define REDIRECTS_MAX 3
 #define ATTEMPTS_MAX 5
 #define FIRST_PAUSE_MS 250
+#define PAUSE_MAX_MS 60000
+
+/* Slack looks for malware before it serves a file. */
+#define YOUNG_S (5 * 60)
 
 enum download_state {
 	DOWNLOAD_QUEUED,
@@ -238,14 +242,6 @@ append_download(struct downloads *downloads, char *url)
 }
 
 static void
-start_clock(const struct downloads *downloads, struct want *want)
-{
-	if (*want->deadline_ms == 0)
-		*want->deadline_ms = clock_steady_ms() +
-		    downloads->settings.deadline_ms;
-}
-
-static void
 join(struct download *download, struct want *want)
 {
 	struct want **last = &download->wants;
@@ -255,7 +251,8 @@ join(struct download *download, struct want *want)
 	*last = want;
 	want->download = download;
 	if (download->has_started)
-		start_clock(download->downloads, want);
+		want_start_clock(want,
+		    download->downloads->settings.deadline_ms);
 }
 
 /* The URL as it may be fetched, which the caller frees, or NULL: denied. */
@@ -309,10 +306,57 @@ downloads_give_up(struct want *want)
 		remove_download(download);
 }
 
+void
+downloads_replace(struct want *want, struct want *another)
+{
+	struct want **link = &want->download->wants;
+
+	while (*link != want)
+		link = &(*link)->next;
+	*link = another;
+	another->next = want->next;
+	another->download = want->download;
+	want->download = NULL;
+	want->next = NULL;
+}
+
+/* Is there no record any more that waits for it? */
+static bool
+is_late(const struct download *download)
+{
+	for (const struct want *want = download->wants; want != NULL;
+	    want = want->next)
+		if (want->late == NULL)
+			return false;
+	return true;
+}
+
+static size_t
+count(const struct downloads *downloads, enum download_state state, bool late)
+{
+	size_t found = 0;
+
+	for (const struct download *download = downloads->first;
+	    download != NULL; download = download->next)
+		if (download->state == state && is_late(download) == late)
+			found++;
+	return found;
+}
+
 bool
 downloads_are_queued(const struct downloads *downloads)
 {
-	return downloads->queued > 0;
+	return downloads->queued > 0 &&
+	    count(downloads, DOWNLOAD_QUEUED, false) > 0;
+}
+
+bool
+downloads_are_too_slow_for(const struct want *want)
+{
+	const struct download *download = want->download;
+
+	return download->state == DOWNLOAD_PAUSING &&
+	    download->resume_ms >= *want->deadline_ms;
 }
 
 bool
@@ -375,41 +419,70 @@ settle_login_page(struct download *download)
 }
 
 static int64_t
-find_last_deadline(const struct download *download)
+find_last_moment(const struct download *download)
 {
 	int64_t last = 0;
 
 	for (const struct want *want = download->wants; want != NULL;
 	    want = want->next)
-		if (*want->deadline_ms > last)
-			last = *want->deadline_ms;
+		if (want_last_moment_ms(want) > last)
+			last = want_last_moment_ms(want);
 	return last;
 }
 
-/* Try once more, from the first URL on. */
+/* Late files have their time, however often it takes. */
+static bool
+has_attempts_left(const struct download *download)
+{
+	if (download->attempts < ATTEMPTS_MAX)
+		return true;
+	for (const struct want *want = download->wants; want != NULL;
+	    want = want->next)
+		if (want->late != NULL || want->late_ms > 0)
+			return true;
+	return false;
+}
+
+static int64_t
+find_backoff(const struct download *download)
+{
+	int64_t pause_ms = FIRST_PAUSE_MS;
+
+	for (int i = 1; i < download->attempts && pause_ms < PAUSE_MAX_MS; i++)
+		pause_ms *= 2;
+	return pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS;
+}
+
+/* End what was begun; the next request is for the first URL. */
 static void
-start_over(struct download *download)
+rewind_download(struct download *download)
 {
 	end_transfer(download);
 	free(download->redirect_url);
 	download->redirect_url = NULL;
 	download->redirects = 0;
+}
+
+static void
+start_over(struct download *download)
+{
+	rewind_download(download);
 	download->attempts++;
 }
 
-/* Try once more after a pause, if that is before the last deadline. */
+/* Try once more after a pause, if that is of use to anybody. */
 static void
 pause_and_retry(struct download *download, int64_t pause_ms,
     const char *reason)
 {
-	int64_t backoff_ms = FIRST_PAUSE_MS << (download->attempts - 1);
+	int64_t backoff_ms = find_backoff(download);
 	int64_t resume_ms;
 
 	if (pause_ms < backoff_ms)
 		pause_ms = backoff_ms;
 	resume_ms = clock_steady_ms() + pause_ms;
-	if (download->attempts >= ATTEMPTS_MAX ||
-	    resume_ms >= find_last_deadline(download)) {
+	if (!has_attempts_left(download) ||
+	    resume_ms >= find_last_moment(download)) {
 		settle(download, WANT_FAILED, "%s after %d attempt%s", reason,
 		    download->attempts, download->attempts == 1 ? "" : "s");
 		return;
@@ -528,6 +601,12 @@ handle_answer(struct download *download, CURLcode code)
 	}
 }
 
+static bool
+is_young(const struct want *want)
+{
+	return want->created_s > clock_now_us() / 1000000 - YOUNG_S;
+}
+
 static struct transfer_order
 make_order(const struct download *download)
 {
@@ -541,6 +620,7 @@ make_order(const struct download *download)
 		.spool = downloads->settings.spool,
 		.bytes_max = downloads->settings.bytes_max,
 		.is_html = download->wants->is_html,
+		.is_young = is_young(download->wants),
 	};
 }
 
@@ -556,7 +636,7 @@ start(struct download *download)
 	download->has_started = true;
 	for (struct want *want = download->wants; want != NULL;
 	    want = want->next)
-		start_clock(downloads, want);
+		want_start_clock(want, downloads->settings.deadline_ms);
 	easy = take_handle(downloads);
 	order = make_order(download);
 	transfer_prepare(&download->transfer, easy, &order);
@@ -580,15 +660,61 @@ end_pauses(struct downloads *downloads)
 			enter_queue(download);
 }
 
+/* The last one that became late begins anew when there is a place for it. */
+static void
+interrupt_late_one(struct downloads *downloads)
+{
+	struct download *last = NULL;
+
+	for (struct download *download = downloads->first; download != NULL;
+	    download = download->next)
+		if (download->state == DOWNLOAD_RUNNING && is_late(download))
+			last = download;
+	rewind_download(last);
+	enter_queue(last);
+}
+
+static void
+make_way(struct downloads *downloads)
+{
+	size_t parallel = downloads->settings.parallel;
+	size_t late = count(downloads, DOWNLOAD_RUNNING, true);
+	size_t queued = count(downloads, DOWNLOAD_QUEUED, false);
+
+	for (; late > parallel / 2 && queued > parallel - downloads->running;
+	    late--)
+		interrupt_late_one(downloads);
+}
+
+static void
+start_first(struct downloads *downloads, bool late, size_t count_max)
+{
+	struct download *download = downloads->first;
+
+	for (; download != NULL && count_max > 0 &&
+	    downloads->running < downloads->settings.parallel;
+	    download = download->next)
+		if (download->state == DOWNLOAD_QUEUED &&
+		    is_late(download) == late) {
+			start(download);
+			count_max--;
+		}
+}
+
+/* One late file at least, where nobody else wants the place. */
 static void
 start_queued(struct downloads *downloads)
 {
-	for (struct download *download = downloads->first;
-	    download != NULL && downloads->queued > 0 &&
-	    downloads->running < downloads->settings.parallel;
-	    download = download->next)
-		if (download->state == DOWNLOAD_QUEUED)
-			start(download);
+	size_t parallel = downloads->settings.parallel;
+	size_t late_max = parallel > 1 ? parallel / 2 : 1, late;
+
+	if (downloads->queued == 0)
+		return;
+	make_way(downloads);
+	start_first(downloads, false, parallel);
+	late = count(downloads, DOWNLOAD_RUNNING, true);
+	if (late < late_max)
+		start_first(downloads, true, late_max - late);
 }
 
 /* Handle all answers that are complete; false where there was none. */
@@ -641,13 +767,17 @@ downloads_next_ms(const struct downloads *downloads)
 }
 
 void
-downloads_wait(struct downloads *downloads, int fd, int timeout_ms)
+downloads_wait(struct downloads *downloads,
+    const int fds[DOWNLOADS_WAIT_FDS], int timeout_ms)
 {
-	struct curl_waitfd extra[] = {
+	struct curl_waitfd extra[1 + DOWNLOADS_WAIT_FDS] = {
 		{ downloads->signal_fd, CURL_WAIT_POLLIN, 0 },
-		{ fd, CURL_WAIT_POLLIN, 0 },
 	};
+	unsigned used = 1;
 
-	curl_multi_poll(downloads->multi, extra, fd == -1 ? 1 : 2, timeout_ms,
-	    NULL);
+	for (size_t i = 0; i < DOWNLOADS_WAIT_FDS; i++)
+		if (fds[i] != -1)
+			extra[used++] = (struct curl_waitfd){
+				fds[i], CURL_WAIT_POLLIN, 0 };
+	curl_multi_poll(downloads->multi, extra, used, timeout_ms, NULL);
 }

@@ -48,8 +48,18 @@ bool downloads_allow(const struct downloads *downloads, struct want *want);
 /* Nobody waits for the want any more; its status stays. */
 void downloads_give_up(struct want *want);
 
-/* Does a download wait because `parallel` others are running? */
+/* Another want takes its place, of the same file. */
+void downloads_replace(struct want *want, struct want *another);
+
+/*
+ * Does a download wait because `parallel` others are running? Not those of
+ * late files: they have what the others leave them, and get no more than half
+ * of the places while another one wants one.
+ */
 bool downloads_are_queued(const struct downloads *downloads);
+
+/* Does the download pause until the want's deadline is over? */
+bool downloads_are_too_slow_for(const struct want *want);
 
 /* Start what can start, go on with what runs, settle what is done. */
 void downloads_run(struct downloads *downloads);
@@ -60,9 +70,12 @@ int64_t downloads_next_ms(const struct downloads *downloads);
 bool downloads_are_running(const struct downloads *downloads);
 
 /*
- * Sleep until there is something for downloads_run, or on fd (unless it is
- * -1), or a signal, or the time is over. Only while some are running.
+ * Sleep until there is something for downloads_run, or on one of the fds
+ * (unless it is -1), or a signal, or the time is over. Only while some are
+ * running.
  */
-void downloads_wait(struct downloads *downloads, int fd, int timeout_ms);
+#define DOWNLOADS_WAIT_FDS 2
+void downloads_wait(struct downloads *downloads,
+    const int fds[DOWNLOADS_WAIT_FDS], int timeout_ms);
 
 #endif

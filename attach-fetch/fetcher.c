@@ -5,18 +5,23 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "download.h"
+#include "events.h"
+#include "late.h"
 #include "line_reader.h"
+#include "lookup.h"
 #include "memory.h"
 #include "ordered_writer.h"
 #include "output.h"
 #include "pending.h"
 #include "record.h"
 #include "signals.h"
+#include "timers.h"
 
 #define STAGE "attach-fetch"
 
@@ -34,6 +39,12 @@ struct fetcher {
 	struct downloads *downloads;
 	struct pending *first;		/* in the order of their lines */
 
+	/* events besides downloads; all of it -1 or NULL where not needed */
+	int set;
+	struct timers *timers;
+	struct lookups *lookups;
+	struct late_files *late_files;
+
 	struct ordered_writer *writer;
 	size_t waiting_bytes;		/* in pendings and in the writer */
 	struct buffer out;
@@ -48,11 +59,20 @@ is_in_spool(struct fetcher *fetcher, struct want *want)
 	    want->id, &want->spooled);
 }
 
+static void
+skip_stub(struct want *want)
+{
+	want_settle(want, WANT_SKIPPED, "a file of Slack Connect: only"
+	    " files.info tells where it is");
+}
+
 /* Without a network the id is enough. */
 static void
 look_for_offline(struct fetcher *fetcher, struct want *want)
 {
-	if (is_in_spool(fetcher, want))
+	if (want->needs_info)
+		skip_stub(want);
+	else if (is_in_spool(fetcher, want))
 		want_settle(want, WANT_OK, "%s", "");
 	else if (want->url == NULL)
 		want_settle(want, WANT_SKIPPED, "no URL to fetch it from");
@@ -72,12 +92,24 @@ can_reuse(struct fetcher *fetcher, struct want *want)
 	return false;
 }
 
+static void
+look_up(struct fetcher *fetcher, struct want *want)
+{
+	if (fetcher->lookups != NULL && want->id != NULL &&
+	    spool_is_id(want->id))
+		lookups_ask(fetcher->lookups, want);
+	else
+		skip_stub(want);
+}
+
 /* Only who might fetch the file gets it from the spool: anyone can write an
  * id into a record. */
 static void
 look_for(struct fetcher *fetcher, struct want *want)
 {
-	if (want->url == NULL)
+	if (want->needs_info)
+		look_up(fetcher, want);
+	else if (want->url == NULL)
 		want_settle(want, WANT_SKIPPED, "no URL to fetch it from");
 	else if (!downloads_allow(fetcher->downloads, want))
 		return;
@@ -87,15 +119,48 @@ look_for(struct fetcher *fetcher, struct want *want)
 		downloads_add(fetcher->downloads, want);
 }
 
+/* It was fetched before its record was handed in, or that says why not. */
+static void
+look_for_late_file(struct fetcher *fetcher, struct want *want)
+{
+	const cJSON *outcome = record_object(fetcher->record, LATE_OUTCOME);
+
+	if (want_read_outcome(want, outcome))
+		return;
+	if (is_in_spool(fetcher, want))
+		want_settle(want, WANT_OK, "%s", "");
+	else
+		want_settle(want, WANT_FAILED, "not in the spool any more");
+}
+
+/* How long the files of the record at hand may take beyond its deadline. */
+static int64_t
+find_late_ms(const struct fetcher *fetcher)
+{
+	int64_t seq;
+
+	if (fetcher->late_files == NULL ||
+	    !record_integer(fetcher->record, RECORD_SEQ, &seq))
+		return 0;
+	return fetcher->settings->late_deadline_ms;
+}
+
 static void
 look_for_all(struct fetcher *fetcher, struct pending *pending)
 {
-	void (*look)(struct fetcher *, struct want *) =
-	    fetcher->settings->is_offline ? look_for_offline : look_for;
+	const char *type = record_string(fetcher->record, RECORD_TYPE);
+	void (*look)(struct fetcher *, struct want *) = look_for;
+	int64_t late_ms = find_late_ms(fetcher);
 
+	if (type != NULL && strcmp(type, LATE_FILE_TYPE) == 0)
+		look = look_for_late_file;
+	else if (fetcher->settings->is_offline)
+		look = look_for_offline;
 	for (size_t i = 0; i < pending->count; i++) {
 		struct want *want = &pending->wants[i];
 
+		if (want->id != NULL && spool_is_id(want->id))
+			want->late_ms = late_ms;
 		if (want->status == WANT_OPEN)
 			look(fetcher, want);
 		if (want->status == WANT_OPEN)
@@ -169,6 +234,8 @@ flush(struct fetcher *fetcher)
 	    pending = pending->next)
 		if (pending->deadline_ms != 0)
 			pending->deadline_ms += blocked_ms;
+	if (fetcher->late_files != NULL)
+		late_files_extend(fetcher->late_files, blocked_ms);
 	return status;
 }
 
@@ -193,7 +260,9 @@ has_room(const struct fetcher *fetcher)
 {
 	return ordered_writer_waiting(fetcher->writer) < WAITING_RECORDS_MAX &&
 	    fetcher->waiting_bytes < WAITING_BYTES_MAX &&
-	    !downloads_are_queued(fetcher->downloads);
+	    !downloads_are_queued(fetcher->downloads) &&
+	    (fetcher->lookups == NULL ||
+	    lookups_count(fetcher->lookups) < fetcher->settings->parallel);
 }
 
 static int
@@ -213,6 +282,14 @@ take_lines(struct fetcher *fetcher)
 	return 0;
 }
 
+static void
+parse_again(struct fetcher *fetcher, const struct pending *pending)
+{
+	if (record_parse(fetcher->record, pending->line, pending->length)
+	    == -1)
+		errx(EX_SOFTWARE, "a line changed while it waited");
+}
+
 /* All its files are decided: the record can go on. */
 static void
 answer_pending(struct fetcher *fetcher, struct pending *pending)
@@ -225,10 +302,9 @@ answer_pending(struct fetcher *fetcher, struct pending *pending)
 	while (*link != pending)
 		link = &(*link)->next;
 	*link = pending->next;
+	parse_again(fetcher, pending);
 	pending->line = NULL;
 	fetcher->waiting_bytes -= pending->length;
-	if (record_parse(fetcher->record, line, pending->length) == -1)
-		errx(EX_SOFTWARE, "a line changed while it waited");
 	write_fetched(fetcher, pending, &answer);
 	fetcher->waiting_bytes += answer.length;
 	ordered_writer_answer(place, &answer);
@@ -238,37 +314,132 @@ answer_pending(struct fetcher *fetcher, struct pending *pending)
 static void
 settled(struct want *want, void *arg)
 {
-	if (--want->pending->open == 0)
-		answer_pending(arg, want->pending);
+	struct fetcher *fetcher = arg;
+
+	if (want->late != NULL)
+		late_files_settle(fetcher->late_files, want);
+	else if (--want->pending->open == 0)
+		answer_pending(fetcher, want->pending);
+}
+
+static void
+take_info(struct want *want, const cJSON *file, void *arg)
+{
+	struct fetcher *fetcher = arg;
+
+	want_take_info(want, file, fetcher->settings->bytes_max);
+	if (want->status == WANT_OPEN)
+		look_for(fetcher, want);
+	if (want->status != WANT_OPEN)
+		settled(want, fetcher);
+}
+
+static void
+stop_fetching(struct want *want)
+{
+	if (want->lookup != NULL)
+		lookups_give_up(want);
+	if (want->download != NULL)
+		downloads_give_up(want);
+}
+
+/* Let a file of the record at hand be fetched without it. */
+static bool
+make_late(struct fetcher *fetcher, struct want *want)
+{
+	struct want *late = late_files_adopt(fetcher->late_files,
+	    fetcher->record, want);
+
+	if (late == NULL)
+		return false;
+	if (want->lookup != NULL)
+		lookups_replace(want, late);
+	if (want->download != NULL)
+		downloads_replace(want, late);
+	return true;
+}
+
+static void
+give_up_want(struct fetcher *fetcher, struct want *want)
+{
+	double seconds = (double)fetcher->settings->deadline_ms / 1000;
+
+	if (want->late_ms > 0 && make_late(fetcher, want)) {
+		want_settle(want, WANT_LATE, "not complete within %g s: a"
+		    " late_file record will follow", seconds);
+		return;
+	}
+	stop_fetching(want);
+	want_settle(want, WANT_LATE, "not complete after %g s%s", seconds,
+	    want->late_ms > 0 ? ", and too many other files are late" : "");
 }
 
 static void
 give_up(struct fetcher *fetcher, struct pending *pending)
 {
-	for (size_t i = 0; i < pending->count; i++) {
-		struct want *want = &pending->wants[i];
-
-		if (want->status != WANT_OPEN)
-			continue;
-		downloads_give_up(want);
-		want_settle(want, WANT_LATE, "not complete after %g s",
-		    (double)fetcher->settings->deadline_ms / 1000);
-	}
+	parse_again(fetcher, pending);
+	for (size_t i = 0; i < pending->count; i++)
+		if (pending->wants[i].status == WANT_OPEN)
+			give_up_want(fetcher, &pending->wants[i]);
 	answer_pending(fetcher, pending);
 }
 
-static void
+/* Is it sure already that the file will not come in time, but later? */
+static bool
+is_sure_to_be_late(const struct want *want)
+{
+	if (want->late_ms == 0)
+		return false;
+	return want->lookup != NULL ? lookups_are_too_slow_for(want)
+	    : downloads_are_too_slow_for(want);
+}
+
+static bool
+is_late(const struct pending *pending, int64_t now_ms)
+{
+	if (pending->deadline_ms == 0)
+		return false;
+	if (pending->deadline_ms <= now_ms)
+		return true;
+	for (size_t i = 0; i < pending->count; i++)
+		if (pending->wants[i].status == WANT_OPEN &&
+		    !is_sure_to_be_late(&pending->wants[i]))
+			return false;
+	return true;
+}
+
+/* Let records go that waited long enough; false where there was none. */
+static bool
 give_up_late_ones(struct fetcher *fetcher)
 {
 	struct pending *next;
 	int64_t now_ms = clock_steady_ms();
+	bool any = false;
 
 	for (struct pending *pending = fetcher->first; pending != NULL;
 	    pending = next) {
 		next = pending->next;
-		if (pending->deadline_ms != 0 &&
-		    pending->deadline_ms <= now_ms)
-			give_up(fetcher, pending);
+		if (!is_late(pending, now_ms))
+			continue;
+		give_up(fetcher, pending);
+		any = true;
+	}
+	return any;
+}
+
+static void
+give_up_late_files(struct fetcher *fetcher)
+{
+	const struct fetcher_settings *settings = fetcher->settings;
+	struct want *want;
+
+	while (fetcher->late_files != NULL &&
+	    (want = late_files_overdue(fetcher->late_files)) != NULL) {
+		stop_fetching(want);
+		want_settle(want, WANT_FAILED, "not complete after %g s",
+		    (double)(settings->deadline_ms +
+		    settings->late_deadline_ms) / 1000);
+		late_files_settle(fetcher->late_files, want);
 	}
 }
 
@@ -282,6 +453,15 @@ write_answers(struct fetcher *fetcher)
 	return flush(fetcher);
 }
 
+/* 0 is no moment. */
+static int64_t
+earlier(int64_t one_ms, int64_t other_ms)
+{
+	if (one_ms == 0 || other_ms == 0)
+		return one_ms + other_ms;
+	return one_ms < other_ms ? one_ms : other_ms;
+}
+
 /* How long nothing happens unless something comes. */
 static int
 find_timeout(const struct fetcher *fetcher)
@@ -291,9 +471,10 @@ find_timeout(const struct fetcher *fetcher)
 
 	for (const struct pending *pending = fetcher->first; pending != NULL;
 	    pending = pending->next)
-		if (pending->deadline_ms != 0 &&
-		    (next_ms == 0 || pending->deadline_ms < next_ms))
-			next_ms = pending->deadline_ms;
+		next_ms = earlier(next_ms, pending->deadline_ms);
+	if (fetcher->late_files != NULL)
+		next_ms = earlier(next_ms,
+		    late_files_next_ms(fetcher->late_files));
 	if (next_ms == 0 || next_ms > now_ms + EXPIRE_EVERY_MS)
 		return EXPIRE_EVERY_MS;
 	return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
@@ -306,14 +487,19 @@ find_timeout(const struct fetcher *fetcher)
 static bool
 wait_for_input(struct fetcher *fetcher, bool wants_input)
 {
-	struct pollfd input = { wants_input ? STDIN_FILENO : -1, POLLIN, 0 };
+	struct pollfd fds[DOWNLOADS_WAIT_FDS] = {
+		{ wants_input ? STDIN_FILENO : -1, POLLIN, 0 },
+		{ fetcher->set, POLLIN, 0 },
+	};
 	int timeout_ms = find_timeout(fetcher);
 
 	if (downloads_are_running(fetcher->downloads)) {
-		downloads_wait(fetcher->downloads, input.fd, timeout_ms);
+		downloads_wait(fetcher->downloads,
+		    (int[]){ fds[0].fd, fds[1].fd }, timeout_ms);
 		timeout_ms = 0;
 	}
-	return signals_poll(&input, 1, timeout_ms) > 0;
+	signals_poll(fds, DOWNLOADS_WAIT_FDS, timeout_ms);
+	return fds[0].revents != 0;
 }
 
 /* Sleep until there is something to do; read where that is input. */
@@ -340,6 +526,18 @@ is_done(const struct fetcher *fetcher)
 	    !fetcher->has_lines && fetcher->first == NULL;
 }
 
+/* Go on with all that is fetched, decide what can be decided. */
+static void
+fetch(struct fetcher *fetcher)
+{
+	if (fetcher->set != -1)
+		events_dispatch(fetcher->set);
+	do
+		downloads_run(fetcher->downloads);
+	while (give_up_late_ones(fetcher));
+	give_up_late_files(fetcher);
+}
+
 static int
 run(struct fetcher *fetcher)
 {
@@ -349,9 +547,7 @@ run(struct fetcher *fetcher)
 		spool_expire(fetcher->settings->spool);
 		if (take_lines(fetcher) == -1)
 			return output_failure(errno);
-		downloads_run(fetcher->downloads);
-		give_up_late_ones(fetcher);
-		downloads_run(fetcher->downloads);
+		fetch(fetcher);
 		if (write_answers(fetcher) == -1)
 			return output_failure(errno);
 	}
@@ -375,6 +571,66 @@ make_downloads(struct fetcher *fetcher)
 	};
 
 	return downloads_new(&download_settings);
+}
+
+static struct lookups *
+make_lookups(struct fetcher *fetcher)
+{
+	const struct fetcher_settings *settings = fetcher->settings;
+	struct lookup_settings lookup_settings = {
+		.api_url = settings->api_url,
+		.ca_file = settings->ca_file,
+		.token = settings->token,
+		.set = fetcher->set,
+		.timers = fetcher->timers,
+		.deadline_ms = settings->deadline_ms,
+		.found = take_info,
+		.settled = settled,
+		.arg = fetcher,
+	};
+
+	return lookups_new(&lookup_settings);
+}
+
+static struct late_files *
+make_late_files(struct fetcher *fetcher)
+{
+	struct late_settings late_settings = {
+		.inbox = fetcher->settings->inbox,
+		.spool = fetcher->settings->spool,
+		.set = fetcher->set,
+		.timers = fetcher->timers,
+	};
+
+	return late_files_new(&late_settings);
+}
+
+/* What needs a network, and events to wait for. */
+static void
+make_live_side(struct fetcher *fetcher)
+{
+	const struct fetcher_settings *settings = fetcher->settings;
+
+	fetcher->set = -1;
+	if (settings->is_offline ||
+	    (settings->token == NULL && settings->inbox == NULL))
+		return;
+	fetcher->set = events_open();
+	fetcher->timers = timers_new(fetcher->set);
+	if (settings->token != NULL)
+		fetcher->lookups = make_lookups(fetcher);
+	if (settings->inbox != NULL)
+		fetcher->late_files = make_late_files(fetcher);
+}
+
+static void
+free_live_side(struct fetcher *fetcher)
+{
+	lookups_free(fetcher->lookups);
+	late_files_free(fetcher->late_files);
+	timers_free(fetcher->timers);
+	if (fetcher->set != -1)
+		close(fetcher->set);
 }
 
 /* After a failure there may be records left whose downloads go down first. */
@@ -403,9 +659,11 @@ fetcher_run(const struct fetcher_settings *settings)
 	};
 
 	fetcher.downloads = make_downloads(&fetcher);
+	make_live_side(&fetcher);
 	signals_catch();
 	int status = run(&fetcher);
 	downloads_free(fetcher.downloads);
+	free_live_side(&fetcher);
 	free_pendings(&fetcher);
 	ordered_writer_free(fetcher.writer);
 	buffer_free(&fetcher.out);

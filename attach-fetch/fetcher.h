@@ -19,11 +19,16 @@ struct fetcher_settings {
 	int64_t bytes_max;
 	int64_t deadline_ms;
 	size_t parallel;
+
+	const char *inbox;	/* for late files, or NULL: there are none */
+	int64_t late_deadline_ms;	/* beyond deadline_ms */
+	const char *api_url;	/* or NULL: Slack's */
 };
 
 /*
- * Answer records until the input ends or a signal asks to stop (signals_want_stop
- * is true then). Returns an exit status, with the reason reported.
+ * Answer records until the input ends or a signal asks to stop
+ * (signals_want_stop is true then). Returns an exit status, with the reason
+ * reported.
  */
 int fetcher_run(const struct fetcher_settings *settings);
 

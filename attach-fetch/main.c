@@ -6,6 +6,9 @@
  *	fetcher		the loop: lines in, downloads, lines out
  *	pending		a record that waits for its files
  *	want		one of these files, and what became of it
+ *	late		files that their record did not wait for, by the inbox
+ *	file_bytes	a file object as it came
+ *	lookup		what files.info says of a file
  *	download	several at once, retries, redirects
  *	transfer	one HTTP request, and what its answer means
  *	login_page	how Slack says that authorisation is missing
@@ -28,6 +31,7 @@
 #include "program.h"
 #include "secret.h"
 #include "signals.h"
+#include "slack_api.h"
 #include "spool.h"
 
 #define MIB (INT64_C(1024) * 1024)
@@ -39,6 +43,8 @@ static const struct program_option option_list[] = {
 	{ "max-bytes", 'm', "BYTES", "largest file that is taken (32MiB)" },
 	{ "deadline", 'd', "SECONDS", "how long a record waits for files (5)" },
 	{ "parallel", 'p', "N", "downloads at once (8)" },
+	{ "inbox", 'i', "SOCKET", "hand in late files there, not give up" },
+	{ "late-deadline", 'l', "SECONDS", "how much later they may be (600)" },
 	{ "spool-bytes", 'b', "BYTES", "largest size of the spool (1GiB)" },
 	{ "spool-age", 'a', "DAYS", "how long unused files stay (7)" },
 	{ "hosts", 'H', "LIST", "more hosts that get the token, by https" },
@@ -53,7 +59,8 @@ static const struct program program = {
 	    "           [--deadline SECONDS] [--parallel N]"
 	    " [--spool-bytes BYTES]\n"
 	    "           [--spool-age DAYS] [--hosts LIST] [--ca-file FILE]\n"
-	    "           [--insecure-hosts LIST]",
+	    "           [--insecure-hosts LIST] [--inbox SOCKET]\n"
+	    "           [--late-deadline SECONDS]",
 	.purpose = "Download the files that Slack messages refer to into a"
 	    " spool; add to each\nrecord what became of them.",
 	.example = "attach-fetch --spool spool --offline < day.ndjson |"
@@ -70,6 +77,8 @@ struct options {
 	int64_t bytes_max;
 	double deadline_s;
 	int64_t parallel;
+	const char *inbox;
+	double late_deadline_s;
 };
 
 static void
@@ -102,6 +111,13 @@ take_option(struct options *options, int key)
 		options->parallel = program_count(&program, "parallel", optarg,
 		    1, 256);
 		break;
+	case 'i':
+		options->inbox = optarg;
+		break;
+	case 'l':
+		options->late_deadline_s = program_seconds(&program,
+		    "late-deadline", optarg, 0.001, DAY_S);
+		break;
 	case 'b':
 		options->limits.bytes = program_bytes(&program, "spool-bytes",
 		    optarg, 1, 1024 * 1024 * MIB);
@@ -132,6 +148,7 @@ parse_options(int argc, char *argv[])
 		.bytes_max = 32 * MIB,
 		.deadline_s = 5,
 		.parallel = 8,
+		.late_deadline_s = 600,
 	};
 	int key;
 
@@ -168,6 +185,21 @@ read_token(void)
 	return token;
 }
 
+/* Where files.info is asked: NULL for Slack itself. */
+static const char *
+read_api_url(void)
+{
+	const char *url = getenv("SLACK_API_URL");
+	const char *complaint;
+
+	if (url == NULL || *url == '\0')
+		return NULL;
+	complaint = slack_api_complain(url);
+	if (complaint != NULL)
+		errx(EX_CONFIG, "SLACK_API_URL: %s", complaint);
+	return url;
+}
+
 static struct spool *
 open_spool(const struct options *options)
 {
@@ -189,6 +221,9 @@ main(int argc, char *argv[])
 		.bytes_max = options.bytes_max,
 		.deadline_ms = (int64_t)(options.deadline_s * 1000),
 		.parallel = (size_t)options.parallel,
+		.inbox = options.inbox,
+		.late_deadline_ms = (int64_t)(options.late_deadline_s * 1000),
+		.api_url = options.is_offline ? NULL : read_api_url(),
 	};
 
 	int status = fetcher_run(&settings);

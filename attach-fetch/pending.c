@@ -52,8 +52,8 @@ struct pending *
 pending_new(struct record *record, int64_t bytes_max)
 {
 	const cJSON *files = record_array(record, RECORD_FILES);
-	const cJSON *edited = cJSON_GetObjectItemCaseSensitive(
-	    record_object(record, RECORD_MESSAGE), RECORD_FILES);
+	const cJSON *edited = json_get(record_object(record, RECORD_MESSAGE),
+	    RECORD_FILES);
 	int count = limit_count(files);
 
 	if (cJSON_IsArray(edited))

@@ -8,6 +8,8 @@
 
 #define HEADER_BYTES_MAX (256 * 1024)
 #define RETRY_AFTER_MAX_S 86400
+#define CONNECT_S 30
+#define STALL_S 60		/* so long without a byte is the end */
 #define IGNORED_BODY_BYTES 65536	/* of an answer that is not 200 */
 
 static bool
@@ -119,6 +121,9 @@ transfer_prepare(struct transfer *transfer, CURL *easy,
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
 	    (curl_off_t)order->bytes_max);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -201,6 +206,15 @@ judge_busy(const struct transfer *transfer, long status,
 }
 
 static void
+judge_missing(const struct transfer *transfer, long status,
+    struct transfer_answer *answer)
+{
+	decide(answer, WANT_FAILED, "HTTP %ld: no such file", status);
+	if (status == 404 && transfer->order.is_young)
+		answer->result = TRANSFER_RETRY;
+}
+
+static void
 judge_spool_error(const struct transfer *transfer,
     struct transfer_answer *answer)
 {
@@ -253,9 +267,10 @@ transfer_judge(struct transfer *transfer, CURLcode code,
 	else if (status == 401 || status == 403)
 		decide(answer, WANT_DENIED, "HTTP %ld: the token is not"
 		    " accepted or lacks the scope files:read", status);
+	else if (status == 404 || status == 410)
+		judge_missing(transfer, status, answer);
 	else
-		decide(answer, WANT_FAILED, "HTTP %ld%s", status,
-		    status == 404 || status == 410 ? ": no such file" : "");
+		decide(answer, WANT_FAILED, "HTTP %ld", status);
 }
 
 void

@@ -18,6 +18,7 @@ struct transfer_order {
 	struct spool *spool;
 	int64_t bytes_max;
 	bool is_html;		/* a page of HTML is what is to be expected */
+	bool is_young;		/* Slack may not serve it yet */
 };
 
 /* Why we ended an answer ourselves. */

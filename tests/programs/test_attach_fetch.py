@@ -699,10 +699,10 @@ def test_a_document_may_have_another_length(server, spool):
     ({"is_external": True}, "skipped"),
     ({"mode": "tombstone"}, "skipped"),
     ({"mode": "hidden_by_limit"}, "skipped"),
-    ({"mode": "file_access", "file_access": "check_file_info"}, "skipped"),
-    ({"file_access": "check_file_info"}, "skipped"),
     ({"file_access": "access_denied"}, "denied"),
     ({"file_access": "file_not_found"}, "failed"),
+    ({"mode": "file_access", "file_access": "access_denied"}, "denied"),
+    ({"mode": "file_access", "file_access": "file_not_found"}, "failed"),
     ({"url_private_download": ""}, "skipped"),
     ({"url_private_download": None}, "skipped"),
 ])
@@ -718,10 +718,16 @@ def test_what_slack_does_not_serve_is_not_asked_for(
     assert server.requests == []
 
 
-def test_says_that_a_stub_needs_files_info(spool):
-    stub = {"id": "F1", "mode": "file_access",
-            "file_access": "check_file_info", "created": 0, "user": ""}
-    assert "files.info" in only(fetch([record(stub)], spool))["reason"]
+@pytest.mark.parametrize("arguments", [[], ["--offline"]])
+@pytest.mark.parametrize("members", [
+    {"mode": "file_access", "file_access": "check_file_info"},
+    {"mode": "file_access"}, {"file_access": "check_file_info"}])
+def test_says_that_a_stub_needs_files_info(spool, members, arguments):
+    stub = {"id": "F1", "created": 0, "user": "", **members}
+    env = ENVIRONMENT if arguments else {"no_proxy": "*"}
+    fetched = only(fetch([record(stub)], spool, *arguments, env=env))
+    assert fetched["status"] == "skipped"
+    assert "files.info" in fetched["reason"]
 
 
 # Authorisation
