@@ -1,10 +1,11 @@
 """Starts the fake Slack and steers it: what tests in Python use.
 
-    with FakeSlack("--tls") as slack:
-        start_reader(env=slack.environment)
+    with FakeSlack("--retries", "0,1,2", tls=True) as slack:
+        start_reader(env=slack.environment, ca_file=slack.ca_file)
         slack.wait_for("hello", 2)
         ts = slack.send("hello", channel="C0EXAMPLE1")["ts"]
         slack.wait_for("ack")
+        slack.check()
 
 or, in a test file, `from slack import fake_slack` for a fixture.
 """
@@ -17,10 +18,9 @@ import urllib.parse
 
 import pytest
 
-from fake_slack.workspace import APP_TOKEN, BOT_TOKEN
+from fake_slack.workspace import APP_TOKEN, BOT_TOKEN  # noqa: F401
 
 SERVER = pathlib.Path(__file__).resolve().parent / "fake_slack.py"
-assert APP_TOKEN and BOT_TOKEN      # for who greps for them
 PYTHON = "/usr/bin/python3"
 
 
