@@ -1,0 +1,20 @@
+/* A file that is written beside and renamed: it is whole or as it was. */
+#ifndef SLACK_READER_DRAFT_H
+#define SLACK_READER_DRAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct draft;
+
+/* Begin what will take the place of the file; failures show at the end. */
+struct draft *draft_new(const char *path);
+void draft_write(struct draft *draft, const char *bytes, size_t length);
+
+/*
+ * Put it in the file's place, on disk before that where it must be durable.
+ * Returns 0, or -1 with errno set: then the file is as it was. Frees the draft.
+ */
+int draft_finish(struct draft *draft, bool is_durable);
+
+#endif
