@@ -19,6 +19,8 @@ import time
 
 import aiohttp
 
+import live
+
 HERE = pathlib.Path(__file__).resolve().parent
 BIN = HERE.parent / "build" / "bin"
 VIEWERS = 30
@@ -184,6 +186,21 @@ def print_row(what, figure, goal=""):
     print(f"{what:<46} {figure:>18}   {goal}", flush=True)
 
 
+def print_live(folder):
+    reader = BIN / "slack-reader"
+    acks, busy = live.measure_acks(reader, folder)
+    print_row(f"ack at {live.RATE} events/s by TLS, median",
+              f"{statistics.median(acks):,.1f} ms", "20")
+    print_row("the same, 99 of 100", f"{acks[len(acks) * 99 // 100]:,.1f} ms",
+              "200")
+    print_row("memory of slack-reader, two idle TLS sockets",
+              f"{live.measure_idle(reader, folder / 'idle'):.1f} MiB", "12")
+    print_row("the same after those events", f"{busy:.1f} MiB")
+    print_row("a socket that fell silent is replaced after",
+              f"{live.measure_dead_socket(reader, folder / 'dead'):.0f} s",
+              "75")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--records", type=int, default=200_000)
@@ -216,6 +233,7 @@ def main():
             print_row(f"memory of {stage}", f"{size:.1f} MiB")
         print_row(f"memory of all, {VIEWERS} viewers (sum of PSS)",
                   f"{sum(sizes.values()):.1f} MiB", "40")
+        print_live(folder)
 
 
 if __name__ == "__main__":

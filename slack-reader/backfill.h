@@ -37,8 +37,12 @@ struct backfill_settings {
 	int64_t age_max_s;		/* what is older is not asked for */
 
 	/*
-	 * Take a message, which may be one that came live. Returns false where
-	 * there is no room now: the message comes again after backfill_go_on.
+	 * These are called from timers and answers, never from within a call
+	 * of this module.
+	 *
+	 * Take a message, on one line, which may be one that came live or was
+	 * taken before. Returns false where there is no room now: it comes
+	 * again after backfill_go_on.
 	 */
 	bool (*take)(const struct backfill_message *message, void *arg);
 
@@ -48,9 +52,7 @@ struct backfill_settings {
 	 */
 	bool (*is_safe)(void *arg);
 
-	/*
-	 * Something was missed for good: a sentence, and the channel or NULL.
-	 */
+	/* Something was missed for good: a sentence; channel may be NULL. */
 	void (*lost)(const char *channel, const char *sentence, void *arg);
 	void *arg;
 };
@@ -59,12 +61,20 @@ struct backfill_settings {
 struct backfill *backfill_new(const struct backfill_settings *settings);
 void backfill_free(struct backfill *backfill);
 
-/* Fetch everything in all channels since `since_us` (1970, Slack's clock). */
+/*
+ * Fetch everything in all channels since `since_us` (1970, Slack's clock). It
+ * is in the file when this returns. What was put off, or stopped because the
+ * token was refused, is tried again now.
+ */
 void backfill_request(struct backfill *backfill, int64_t since_us);
 
-/* A message came in, live or recalled: note its thread, if it has one. */
+/*
+ * A message came in, live or recalled: note its thread, if it has one. Its
+ * replies are asked for even where its parent is not in recent history.
+ */
 void backfill_note(struct backfill *backfill, struct record *event);
 
+/* There is room again, or what was taken is safe; needless calls do no harm. */
 void backfill_go_on(struct backfill *backfill);
 
 /* Is nothing left to be fetched? */

@@ -24,7 +24,7 @@ struct directory_settings {
 	const char *bot_token;	/* borrowed */
 	const char *path;	/* of the file; borrowed */
 
-	/* A lookup has come to an end: ask again. */
+	/* A lookup has come to an end, well or not: ask again. */
 	void (*changed)(void *arg);
 	void *arg;
 };
@@ -42,16 +42,21 @@ void directory_free(struct directory *directory);
  */
 bool directory_look_up(struct directory *directory, struct record *event);
 
-/* Add `names` with what is known; a name past its age is better than none. */
+/*
+ * Add `names` with what is known; a name past its age is better than none. A
+ * bot is called what it calls itself (`username`, else bot_profile), a dialogue
+ * "@" and the name of who is in it with us.
+ */
 void directory_add_names(struct directory *directory, struct record *event);
 
 /* The channel's name, or its id; valid until the next call. */
 const char *directory_channel(struct directory *directory, const char *id);
 
 /*
- * Look whether the event says that a name has changed (user_change,
- * channel_rename, group_rename, channel_id_changed, channel_archive), and
- * forget it then.
+ * Look whether the event says that a name we know has changed (user_change,
+ * user_profile_changed, channel_rename, group_rename, a message channel_name or
+ * group_name, channel_id_changed, channel_archive): then the new one is taken,
+ * or the old one forgotten.
  */
 void directory_notice(struct directory *directory, struct record *event);
 

@@ -18,7 +18,8 @@ struct identity_settings {
 	/* It is known now. Called once. */
 	void (*known)(void *arg);
 
-	/* No use to go on: the sentence says what a person must mend. */
+	/* No use to go on: the sentence says what a person must mend. The
+	 * identity may be freed in it. */
 	void (*failed)(const char *sentence, void *arg);
 	void *arg;
 };

@@ -10,9 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INBOX_CLIENTS_MAX 64
+#include "timers.h"
+
+#define INBOX_CLIENTS_MAX 16	/* others wait to be accepted */
 #define INBOX_WAITING_MAX 256	/* lines of one client without an answer */
-#define INBOX_BYTES_MAX (32 * 1024 * 1024)	/* held of all clients */
+#define INBOX_BYTES_MAX (32 * 1024 * 1024)	/* in such lines of all */
 
 struct inbox;
 
@@ -26,6 +28,7 @@ struct inbox_line {
 struct inbox_settings {
 	const char *path;	/* borrowed */
 	int set;		/* of events */
+	struct timers *timers;
 
 	/*
 	 * Take a line. Its answer is given later, in the order of the lines of
@@ -44,7 +47,8 @@ struct inbox *inbox_open(const struct inbox_settings *settings);
 /* Close all connections and remove the socket. */
 void inbox_free(struct inbox *inbox);
 
-/* Answer the client's oldest line that waits; a client that left is no error. */
+/* Answer the client's oldest line that waits; a client that left is no error.
+ * What is refused here may be handed in again later. */
 void inbox_accept(struct inbox *inbox, uint64_t client, int64_t seq);
 void inbox_refuse(struct inbox *inbox, uint64_t client, const char *reason);
 

@@ -1,0 +1,523 @@
+#include "door.h"
+
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "clock.h"
+#include "memory.h"
+#include "slack_time.h"
+#include "stamp.h"
+
+/* How far an event may go ahead of those that came just before it. */
+#define OVERTAKES_MAX 32
+
+/* While the journal cannot be written it is tried that often, and whenever
+ * something comes in. */
+#define RETRY_MS 1000
+
+/* Something that waits its turn. Without text it only waits to be told. */
+struct guest {
+	TAILQ_ENTRY(guest) next;
+	char *text;
+	size_t length;
+	char *event_id;
+	char *channel;		/* of the event */
+	char *ts;		/* of a new message, else NULL */
+	bool is_backfill;
+	bool is_own;
+	bool is_held;
+	struct timer hold;
+	struct door *door;
+	struct arrival_origin origin;
+	int64_t seq;		/* 0 before it is in the journal */
+};
+
+TAILQ_HEAD(queue, guest);
+
+struct door {
+	struct door_settings settings;
+	struct journal *journal;
+	struct record *record;
+	struct buffer line;
+	struct queue waiting;
+	struct queue written;	/* to the journal, not yet durable */
+	size_t backfill_count;
+	int64_t next_seq;
+	int64_t lag_us;		/* of the last live message behind its `ts` */
+	int64_t shut_ms;	/* when nothing could be written any more, or 0 */
+	struct timer retry;	/* while it is shut */
+};
+
+/* The turn of the loop that follows does what is to be done. */
+static void
+wake(void *arg)
+{
+	(void)arg;
+}
+
+struct door *
+door_new(const struct door_settings *settings)
+{
+	static const char *const own[] = {
+		RECORD_SEQ, RECORD_RECEIVED, RECORD_SOURCE, RECORD_EVENT_ID,
+		RECORD_NAMES, RECORD_OWN, RECORD_BACKFILL, NULL
+	};
+	struct door *door = xcalloc(1, sizeof *door);
+
+	door->settings = *settings;
+	door->record = record_new(STAGE, own);
+	door->retry = (struct timer){ .due = wake };
+	TAILQ_INIT(&door->waiting);
+	TAILQ_INIT(&door->written);
+	return door;
+}
+
+void
+door_open(struct door *door, struct journal *journal, int64_t next_seq)
+{
+	door->journal = journal;
+	door->next_seq = next_seq;
+}
+
+static void
+free_guest(struct guest *guest)
+{
+	struct door *door = guest->door;
+
+	timers_cancel(door->settings.timers, &guest->hold);
+	door->backfill_count -= guest->is_backfill;
+	free(guest->text);
+	free(guest->event_id);
+	free(guest->channel);
+	free(guest->ts);
+	free(guest);
+}
+
+static void
+free_queue(struct queue *queue)
+{
+	struct guest *guest;
+
+	while ((guest = TAILQ_FIRST(queue)) != NULL) {
+		TAILQ_REMOVE(queue, guest, next);
+		free_guest(guest);
+	}
+}
+
+void
+door_free(struct door *door)
+{
+	if (door == NULL)
+		return;
+	timers_cancel(door->settings.timers, &door->retry);
+	free_queue(&door->waiting);
+	free_queue(&door->written);
+	record_free(door->record);
+	buffer_free(&door->line);
+	free(door);
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+static bool
+is_string(struct record *record, const char *name, const char *wanted)
+{
+	const char *value = record_string(record, name);
+
+	return value != NULL && strcmp(value, wanted) == 0;
+}
+
+/*
+ * A message of its own, not word about another one: edits and deletions have
+ * a `ts` of their own, too.
+ */
+static bool
+is_new_message(struct record *event)
+{
+	return (is_string(event, RECORD_TYPE, "message") ||
+	    is_string(event, RECORD_TYPE, "app_mention")) &&
+	    !is_string(event, RECORD_SUBTYPE, "message_changed") &&
+	    !is_string(event, RECORD_SUBTYPE, "message_deleted") &&
+	    !is_string(event, RECORD_SUBTYPE, "message_replied");
+}
+
+/* Note it as come in; false where it had come before. */
+static bool
+note_arrival(struct door *door, const struct guest *guest)
+{
+	struct seen *seen = door->settings.seen;
+	int64_t now_s = clock_steady_s();
+	bool is_new = true;
+
+	if (guest->event_id != NULL)
+		is_new &= !seen_note(seen, guest->event_id, "", now_s);
+	if (guest->ts != NULL)
+		is_new &= !seen_note(seen, guest->channel, guest->ts, now_s);
+	return is_new;
+}
+
+/* It did not get into the journal: the next time it is new again. */
+static void
+forget_arrival(struct door *door, const struct guest *guest)
+{
+	if (guest->event_id != NULL)
+		seen_forget(door->settings.seen, guest->event_id, "");
+	if (guest->ts != NULL)
+		seen_forget(door->settings.seen, guest->channel, guest->ts);
+}
+
+/* What is said in the door's record is filled in. */
+static struct guest *
+make_guest(struct door *door, const struct arrival *arrival)
+{
+	struct guest *guest = xcalloc(1, sizeof *guest);
+	const char *channel = record_string(door->record, RECORD_CHANNEL);
+
+	guest->door = door;
+	guest->origin = arrival->origin;
+	guest->event_id = copy_or_null(arrival->event_id);
+	guest->channel = copy_or_null(channel);
+	if (channel != NULL && is_new_message(door->record))
+		guest->ts = copy_or_null(record_string(door->record,
+		    RECORD_TS));
+	guest->is_backfill = arrival->is_backfill;
+	door->backfill_count += arrival->is_backfill;
+	return guest;
+}
+
+/* A channel of the list, or a word to the bot from anywhere. */
+static bool
+is_wanted(struct door *door, const struct guest *guest)
+{
+	return guest->channel == NULL ||
+	    channel_list_has(door->settings.channels, guest->channel) ||
+	    is_string(door->record, RECORD_TYPE, "slash_commands") ||
+	    identity_is_addressed(door->settings.identity, door->record);
+}
+
+static void
+end_hold(void *arg)
+{
+	struct guest *guest = arg;
+
+	guest->is_held = false;
+}
+
+/*
+ * Slack promises no order; what is here together leaves in the order of its
+ * channel.
+ */
+static void
+join_queue(struct door *door, struct guest *guest)
+{
+	struct guest *before = NULL;
+	struct guest *other = TAILQ_LAST(&door->waiting, queue);
+
+	bool may_overtake = guest->ts != NULL &&
+	    guest->origin.kind == FROM_SLACK;
+
+	for (int i = 0; may_overtake && other != NULL && i < OVERTAKES_MAX;
+	    i++) {
+		if (other->ts != NULL && other->text != NULL &&
+		    strcmp(other->channel, guest->channel) == 0) {
+			if (strcmp(other->ts, guest->ts) <= 0)
+				break;
+			before = other;
+		}
+		other = TAILQ_PREV(other, queue, next);
+	}
+	if (before != NULL)
+		TAILQ_INSERT_BEFORE(before, guest, next);
+	else
+		TAILQ_INSERT_TAIL(&door->waiting, guest, next);
+}
+
+static void
+note_lag(struct door *door)
+{
+	int64_t ts_us;
+
+	if (slack_time(door->record, &ts_us))
+		door->lag_us = clock_now_us() - ts_us;
+}
+
+/* All that is known of an event of Slack's is used, then it may come in. */
+static void
+prepare_event(struct door *door, struct guest *guest)
+{
+	const struct door_settings *settings = &door->settings;
+
+	guest->is_own = identity_is_own(settings->identity, door->record);
+	if (!guest->is_backfill && guest->ts != NULL)
+		note_lag(door);
+	directory_notice(settings->directory, door->record);
+	if (directory_look_up(settings->directory, door->record) &&
+	    !guest->is_backfill) {
+		guest->is_held = true;
+		guest->hold = (struct timer){ .due = end_hold, .arg = guest };
+		timers_set(settings->timers, &guest->hold, DOOR_HOLD_MS);
+	}
+}
+
+/* A line of the inbox or of Slack that a record cannot be: it goes in as an
+ * error, so that somebody sees it. */
+static void
+take_bad(struct door *door, const struct arrival *arrival)
+{
+	struct guest *guest;
+
+	door->line.length = 0;
+	record_write_error(&door->line, STAGE, record_reason(door->record),
+	    arrival->text, arrival->length, arrival->length);
+	if (record_parse(door->record, door->line.data,
+	    door->line.length - 1) == -1)
+		return;
+	guest = make_guest(door, arrival);
+	guest->text = xstrndup(door->line.data, door->line.length - 1);
+	guest->length = door->line.length - 1;
+	TAILQ_INSERT_TAIL(&door->waiting, guest, next);
+}
+
+void
+door_take(struct door *door, const struct arrival *arrival)
+{
+	struct guest *guest;
+
+	if (record_parse(door->record, arrival->text, arrival->length) == -1) {
+		take_bad(door, arrival);
+		return;
+	}
+	guest = make_guest(door, arrival);
+	if (arrival->origin.kind != FROM_INBOX && !is_wanted(door, guest)) {
+		door->settings.accepted(&guest->origin, 0, door->settings.arg);
+		free_guest(guest);
+		return;
+	}
+	/* What came before is told behind it: it may not be durable yet. */
+	if (arrival->origin.kind != FROM_INBOX && !note_arrival(door, guest)) {
+		TAILQ_INSERT_TAIL(&door->waiting, guest, next);
+		return;
+	}
+	guest->text = xstrndup(arrival->text, arrival->length);
+	guest->length = arrival->length;
+	if (arrival->origin.kind != FROM_INBOX)
+		prepare_event(door, guest);
+	join_queue(door, guest);
+}
+
+void
+door_report(struct door *door, const char *channel, const char *reason,
+    const struct arrival_origin *origin)
+{
+	struct buffer text = { 0 };
+	struct arrival arrival = { .origin = *origin };
+
+	warnx("%s", reason);
+	buffer_append_string(&text, "{\"type\":\"error\",\"error\":{\"stage\":\""
+	    STAGE "\",\"reason\":");
+	buffer_append_json(&text, reason, strlen(reason));
+	buffer_append_string(&text, "}");
+	if (channel != NULL) {
+		buffer_append_string(&text, ",\"channel\":");
+		buffer_append_json(&text, channel, strlen(channel));
+	}
+	buffer_append_string(&text, "}");
+	arrival.text = text.data;
+	arrival.length = text.length;
+	if (record_parse(door->record, text.data, text.length) == 0) {
+		struct guest *guest = make_guest(door, &arrival);
+
+		guest->text = text.data;
+		guest->length = text.length;
+		TAILQ_INSERT_TAIL(&door->waiting, guest, next);
+	}
+}
+
+static void
+recall_lag(struct door *door, struct record *record)
+{
+	const char *received = record_string(record, RECORD_RECEIVED);
+	int64_t received_us, ts_us;
+
+	if (is_string(record, RECORD_SOURCE, "slack") && received != NULL &&
+	    clock_parse(received, &received_us) == 0 &&
+	    slack_time(record, &ts_us))
+		door->lag_us = received_us - ts_us;
+}
+
+void
+door_recall(struct door *door, struct record *record)
+{
+	const char *id = record_string(record, RECORD_EVENT_ID);
+	const char *channel = record_string(record, RECORD_CHANNEL);
+	const char *ts = record_string(record, RECORD_TS);
+	int64_t now_s = clock_steady_s();
+
+	if (id != NULL)
+		seen_note(door->settings.seen, id, "", now_s);
+	if (channel != NULL && ts != NULL && is_new_message(record))
+		seen_note(door->settings.seen, channel, ts, now_s);
+	if (record_get(record, RECORD_BACKFILL) == NULL)
+		recall_lag(door, record);
+}
+
+void
+door_look_again(struct door *door)
+{
+	struct guest *guest;
+
+	TAILQ_FOREACH(guest, &door->waiting, next) {
+		if (guest->is_held && record_parse(door->record, guest->text,
+		    guest->length) == 0)
+			guest->is_held = directory_look_up(
+			    door->settings.directory, door->record);
+	}
+}
+
+bool
+door_has_room(const struct door *door)
+{
+	return door->shut_ms == 0 && door->backfill_count < DOOR_BACKFILL_MAX;
+}
+
+bool
+door_is_safe(const struct door *door)
+{
+	return door->backfill_count == 0;
+}
+
+static void
+add_members(struct door *door, const struct guest *guest)
+{
+	struct record *record = door->record;
+
+	if (guest->event_id != NULL)
+		record_add_string(record, RECORD_EVENT_ID, guest->event_id);
+	if (guest->is_own)
+		record_add_json(record, RECORD_OWN, "true", 4);
+	if (guest->is_backfill)
+		record_add_json(record, RECORD_BACKFILL, "true", 4);
+	directory_add_names(door->settings.directory, record);
+}
+
+/* Put it into the journal, which is not to say that it is durable. */
+static void
+write_guest(struct door *door, struct guest *guest)
+{
+	struct stamp stamp = {
+		.next_seq = door->next_seq,
+		.clock_us = -1,
+		.source = guest->origin.kind == FROM_INBOX ? "inbox" : "slack",
+	};
+
+	if (guest->text == NULL ||
+	    record_parse(door->record, guest->text, guest->length) == -1)
+		return;
+	stamp_record(&stamp, door->record);
+	add_members(door, guest);
+	door->line.length = 0;
+	record_write(door->record, &door->line);
+	guest->seq = door->next_seq++;
+	journal_append(door->journal, guest->seq, door->line.data,
+	    door->line.length);
+}
+
+static void
+tell_accepted(struct door *door)
+{
+	struct guest *guest;
+
+	while ((guest = TAILQ_FIRST(&door->written)) != NULL) {
+		TAILQ_REMOVE(&door->written, guest, next);
+		door->settings.accepted(&guest->origin, guest->seq,
+		    door->settings.arg);
+		free_guest(guest);
+	}
+	if (door->shut_ms != 0) {
+		int64_t shut_ms = door->shut_ms;
+
+		door->shut_ms = 0;
+		warnx("the journal can be written again");
+		door->settings.reopened(shut_ms, door->settings.arg);
+	}
+}
+
+static void
+shut(struct door *door, const char *reason)
+{
+	if (door->shut_ms == 0) {
+		door->shut_ms = clock_steady_ms();
+		warnx("journal: %s: nothing is taken before there is room",
+		    reason);
+	}
+	timers_set(door->settings.timers, &door->retry, RETRY_MS);
+}
+
+static void
+refuse(struct door *door, struct guest *guest, const char *reason)
+{
+	if (guest->text != NULL)
+		forget_arrival(door, guest);
+	door->settings.refused(&guest->origin, reason, door->settings.arg);
+	free_guest(guest);
+}
+
+/* Who asks again is sent away; what we have from nobody else stays. */
+static void
+tell_refused(struct door *door, int error)
+{
+	const char *reason = error == EFBIG ? "it is full" : strerror(error);
+	struct guest *guest;
+
+	shut(door, reason);
+	while ((guest = TAILQ_LAST(&door->written, queue)) != NULL) {
+		TAILQ_REMOVE(&door->written, guest, next);
+		if (guest->seq != 0)
+			door->next_seq = guest->seq;
+		guest->seq = 0;
+		TAILQ_INSERT_HEAD(&door->waiting, guest, next);
+	}
+	for (guest = TAILQ_FIRST(&door->waiting); guest != NULL;) {
+		struct guest *next = TAILQ_NEXT(guest, next);
+
+		if (guest->origin.kind != FROM_NOBODY) {
+			TAILQ_REMOVE(&door->waiting, guest, next);
+			refuse(door, guest, reason);
+		}
+		guest = next;
+	}
+}
+
+void
+door_commit(struct door *door, bool all)
+{
+	struct guest *guest;
+	bool any = false;
+
+	while ((guest = TAILQ_FIRST(&door->waiting)) != NULL &&
+	    (all || !guest->is_held)) {
+		TAILQ_REMOVE(&door->waiting, guest, next);
+		write_guest(door, guest);
+		TAILQ_INSERT_TAIL(&door->written, guest, next);
+		any = true;
+	}
+	if (!any)
+		return;
+	if (journal_commit(door->journal) == 0)
+		tell_accepted(door);
+	else
+		tell_refused(door, errno);
+}
+
+int64_t
+door_slack_time(const struct door *door, int64_t time_us)
+{
+	return time_us - door->lag_us;
+}

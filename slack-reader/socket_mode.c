@@ -1,0 +1,180 @@
+#include "socket_mode.h"
+
+#include <err.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "memory.h"
+#include "record.h"
+#include "slot.h"
+
+/* Nothing is added to what Slack says. */
+static const char *const own[] = { NULL };
+
+struct socket_mode {
+	struct socket_mode_settings settings;
+	struct slot *slots[SOCKET_MODE_CONNECTIONS_MAX];
+	uint64_t next_link;
+	struct record *record;
+
+	/* events may have been missed, since when */
+	bool has_gap;
+	int64_t gap_since_ms;
+
+	int64_t foreign;	/* connections that are not ours, as told */
+	uint64_t puzzling;	/* messages that were passed over */
+	bool has_failed;
+};
+
+static bool
+is_live(const struct socket_mode *mode)
+{
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		if (slot_is_live(mode->slots[i]))
+			return true;
+	return false;
+}
+
+static void
+note_gap(struct socket_mode *mode, int64_t since_ms)
+{
+	if (!mode->has_gap || since_ms < mode->gap_since_ms)
+		mode->gap_since_ms = since_ms;
+	mode->has_gap = true;
+}
+
+static void
+report_foreign(struct socket_mode *mode, int64_t connections)
+{
+	int64_t foreign = connections;
+
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		foreign -= (int64_t)slot_connections(mode->slots[i]);
+	if (foreign < 0 || connections == 0)
+		foreign = 0;
+	if (foreign != mode->foreign && foreign > 0)
+		warnx("Slack counts %" PRId64 " connections of this app that"
+		    " are not ours: another instance, or ghosts of one that"
+		    " died, take part of the events", foreign);
+	mode->foreign = foreign;
+}
+
+static void
+take_greeting(int64_t connections, void *arg)
+{
+	struct socket_mode *mode = arg;
+	int64_t since_ms = mode->gap_since_ms;
+
+	report_foreign(mode, connections);
+	if (!mode->has_gap)
+		return;
+	mode->has_gap = false;
+	mode->settings.gap(since_ms, mode->settings.arg);
+}
+
+static void
+take_loss(void *arg)
+{
+	struct socket_mode *mode = arg;
+
+	if (!is_live(mode))
+		note_gap(mode, clock_steady_ms());
+}
+
+static void
+take_death(int64_t since_ms, void *arg)
+{
+	note_gap(arg, since_ms);
+}
+
+static void
+fail(const char *sentence, void *arg)
+{
+	struct socket_mode *mode = arg;
+
+	if (mode->has_failed)
+		return;
+	mode->has_failed = true;
+	socket_mode_stop(mode);
+	mode->settings.failed(sentence, mode->settings.arg);
+}
+
+/* The first, the tenth, the hundredth: a line for each would be a flood. */
+static void
+count_puzzle(void *arg)
+{
+	struct socket_mode *mode = arg;
+	uint64_t step = 1;
+
+	mode->puzzling++;
+	while (step * 10 <= mode->puzzling)
+		step *= 10;
+	if (mode->puzzling == step)
+		warnx("passed over messages of Slack that are no JSON or have"
+		    " an odd envelope_id: %" PRIu64 " so far", mode->puzzling);
+}
+
+struct socket_mode *
+socket_mode_new(const struct socket_mode_settings *settings)
+{
+	struct socket_mode *mode = xcalloc(1, sizeof *mode);
+
+	mode->settings = *settings;
+	if (mode->settings.connections > SOCKET_MODE_CONNECTIONS_MAX)
+		mode->settings.connections = SOCKET_MODE_CONNECTIONS_MAX;
+	mode->next_link = 1;
+	mode->record = record_new("slack-reader", own);
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		mode->slots[i] = slot_new(&(struct slot_settings){
+		    .mode = &mode->settings, .number = i + 1,
+		    .next_link = &mode->next_link, .record = mode->record,
+		    .greeted = take_greeting, .lost = take_loss,
+		    .died = take_death, .failed = fail,
+		    .puzzled = count_puzzle, .arg = mode });
+	return mode;
+}
+
+void
+socket_mode_free(struct socket_mode *mode)
+{
+	if (mode == NULL)
+		return;
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		slot_free(mode->slots[i]);
+	record_free(mode->record);
+	free(mode);
+}
+
+void
+socket_mode_start(struct socket_mode *mode)
+{
+	note_gap(mode, clock_steady_ms());
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		slot_open(mode->slots[i]);
+}
+
+void
+socket_mode_acknowledge(struct socket_mode *mode,
+    const struct socket_mode_origin *origin)
+{
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		if (slot_acknowledge(mode->slots[i], origin))
+			break;
+}
+
+void
+socket_mode_stop(struct socket_mode *mode)
+{
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		slot_close(mode->slots[i]);
+}
+
+bool
+socket_mode_is_stopped(const struct socket_mode *mode)
+{
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		if (slot_connections(mode->slots[i]) > 0)
+			return false;
+	return true;
+}
