@@ -40,6 +40,7 @@ struct inbox_client {
 	struct entry *first;		/* without an answer, oldest first */
 	struct entry **last;
 	size_t count;
+	size_t bytes;
 	struct entry *unsent;		/* the first not sent to the end */
 	size_t sent;			/* bytes of it, its LF counted */
 	bool is_missed;			/* the socket: said so */
@@ -164,11 +165,14 @@ send_entries(struct inbox_client *client)
 {
 	while (client->unsent != NULL) {
 		struct entry *entry = client->unsent;
-		bool is_end = client->sent >= entry->length;
-		const char *from = is_end ? "\n" : entry->line + client->sent;
-		size_t left = is_end ? 1 : entry->length - client->sent;
-		ssize_t count = send(client->event.fd, from, left,
-		    MSG_NOSIGNAL | (is_end ? 0 : MSG_MORE));
+		struct iovec parts[] = {
+			{ (char *)entry->line + client->sent,
+			    entry->length - client->sent },
+			{ (char *)"\n", 1 },
+		};
+		struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+		ssize_t count = sendmsg(client->event.fd, &message,
+		    MSG_NOSIGNAL);
 
 		if (count == -1 && errno == EINTR)
 			continue;
@@ -195,6 +199,7 @@ take_first(struct inbox_client *client)
 	if (client->unsent == entry)
 		client->unsent = entry->next;
 	client->count--;
+	client->bytes -= entry->length;
 	return entry;
 }
 
@@ -259,7 +264,8 @@ inbox_client_send(struct inbox_client *client, const char *line,
 {
 	struct entry *entry;
 
-	if (client->count >= INBOX_CLIENT_WAITING_MAX)
+	if (client->count >= INBOX_CLIENT_WAITING_MAX ||
+	    client->bytes + length > INBOX_CLIENT_BYTES_MAX)
 		return false;
 	entry = xcalloc(1, sizeof *entry);
 	*entry = (struct entry){ .line = line, .length = length,
@@ -267,6 +273,7 @@ inbox_client_send(struct inbox_client *client, const char *line,
 	*client->last = entry;
 	client->last = &entry->next;
 	client->count++;
+	client->bytes += length;
 	if (client->unsent == NULL)
 		client->unsent = entry;
 	if (client->event.fd != -1)

@@ -11,6 +11,7 @@
 #include "timers.h"
 
 #define INBOX_CLIENT_WAITING_MAX 1024	/* records without an answer */
+#define INBOX_CLIENT_BYTES_MAX (32 * 1024 * 1024)	/* in such records */
 
 struct inbox_client;
 
@@ -28,7 +29,8 @@ void inbox_client_free(struct inbox_client *client);
  * Hand in a record, a line without LF, borrowed until `done`, which is called
  * once, never from within this call: with NULL when the record is durable, or
  * with the reason why it is refused for good. What was handed in before the
- * connection broke may come in twice. Returns false where too many wait.
+ * connection broke may come in twice. `done` may hand in more, but not free the
+ * client. Returns false, and calls nothing, where too much waits.
  */
 bool inbox_client_send(struct inbox_client *client, const char *line,
     size_t length, void (*done)(const char *error, void *arg), void *arg);

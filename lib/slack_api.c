@@ -47,6 +47,7 @@ static const struct pace paces[] = {
 	{ "conversations.history", TIER_3, 10, 1 },
 	{ "conversations.replies", TIER_3, 10, 1 },
 	{ "conversations.list", TIER_2, 5, 1 },
+	{ "users.conversations", TIER_3, 10, 1 },
 	{ "conversations.info", TIER_3, 20, 4 },
 	{ "users.info", TIER_4, 20, 4 },
 	{ "users.list", TIER_2, 5, 1 },

@@ -257,6 +257,7 @@ prepare_event(struct door *door, struct guest *guest)
 	guest->is_own = identity_is_own(settings->identity, door->record);
 	if (!guest->is_backfill && guest->ts != NULL)
 		note_lag(door);
+	settings->noticed(door->record, settings->arg);
 	directory_notice(settings->directory, door->record);
 	if (directory_look_up(settings->directory, door->record) &&
 	    !guest->is_backfill) {

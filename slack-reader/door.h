@@ -51,6 +51,9 @@ struct door_settings {
 	struct directory *directory;
 	const struct channel_list *channels;
 
+	/* An event of Slack's came in that is new. */
+	void (*noticed)(struct record *event, void *arg);
+
 	/* It is durable under that seq, or was so before (0). */
 	void (*accepted)(const struct arrival_origin *origin, int64_t seq,
 	    void *arg);

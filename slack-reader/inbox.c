@@ -20,7 +20,14 @@
 #define BACKLOG 64
 #define ANSWERS_BYTES_MAX 65536	/* that one client leaves unread */
 
-/* When there was no descriptor for one more client. */
+/* Of a line that has begun any client may have so much in memory; with more
+ * of it one at a time goes on, or sixteen half lines would take 256 MiB. */
+#define SHARE_BYTES 131072
+
+/* So long may it say nothing within such a line. */
+#define STALL_MS 30000
+
+/* When there was no descriptor for one more client, say. */
 #define RETRY_MS 1000
 
 /* The place of an answer; a refusal may stand behind others that wait. */
@@ -40,6 +47,7 @@ struct client {
 	struct verdict *first;	/* of the lines without an answer */
 	struct verdict **last;
 	size_t waiting;
+	size_t held;		/* bytes read, not yet taken */
 	bool has_ended;		/* it will say no more */
 	bool has_lines;		/* read, not yet taken */
 };
@@ -52,11 +60,16 @@ struct inbox {
 	uint64_t next_number;
 	size_t bytes;		/* of all lines that wait for an answer */
 	struct timer retry;
+	bool is_short;		/* of descriptors: said so */
+	struct client *long_one;	/* whose long line is being read */
+	struct timer stall;
 	struct json_index index;
 	bool is_paused;
 };
 
 static void accept_clients(void *arg);
+static void listen_again(void *arg);
+static void drop_stalled(void *arg);
 
 /* --- the socket -----------------------------------------------------------*/
 
@@ -65,6 +78,8 @@ make_address(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
+	if (path[0] == '\0')
+		errx(EX_CONFIG, "inbox: the path is empty");
 	if (strlen(path) >= sizeof address.sun_path)
 		errx(EX_CONFIG, "inbox %s: the path is too long, %zu bytes at"
 		    " most", path, sizeof address.sun_path - 1);
@@ -100,8 +115,10 @@ remove_stale(const struct sockaddr_un *address)
 	    sizeof *address) == 0 || errno == EAGAIN)
 		errx(EX_TEMPFAIL, "inbox %s: another process listens there",
 		    path);
+	if (errno != ECONNREFUSED && errno != ENOENT)
+		err(EX_CONFIG, "inbox %s: ask whether anybody listens", path);
 	close(probe);
-	if (unlink(path) == -1)
+	if (unlink(path) == -1 && errno != ENOENT)
 		err(EX_CONFIG, "inbox %s", path);
 }
 
@@ -133,7 +150,8 @@ inbox_open(const struct inbox_settings *settings)
 		.ready = accept_clients,
 		.arg = inbox,
 	};
-	inbox->retry = (struct timer){ .due = accept_clients, .arg = inbox };
+	inbox->retry = (struct timer){ .due = listen_again, .arg = inbox };
+	inbox->stall = (struct timer){ .due = drop_stalled, .arg = inbox };
 	events_watch(settings->set, &inbox->listener, EPOLLIN);
 	return inbox;
 }
@@ -159,19 +177,93 @@ watch_listener(struct inbox *inbox)
 		events_ignore(inbox->settings.set, &inbox->listener);
 }
 
-/* The oldest line that waits has its answer. */
+static bool
+has_room(const struct inbox *inbox)
+{
+	return !inbox->is_paused && inbox->bytes < INBOX_BYTES_MAX;
+}
+
+static bool
+may_take(const struct client *client)
+{
+	return has_room(client->inbox) &&
+	    client->waiting < INBOX_WAITING_MAX &&
+	    client->answers.length < ANSWERS_BYTES_MAX;
+}
+
+/* Of a line over the limit only the head is kept: it needs no room. */
+static bool
+has_long_line(const struct client *client)
+{
+	return client->held > SHARE_BYTES && client->held <= RECORD_BYTES_MAX;
+}
+
+static bool
+may_read(const struct client *client)
+{
+	const struct client *long_one = client->inbox->long_one;
+
+	return !client->has_ended && !client->has_lines && may_take(client) &&
+	    (!has_long_line(client) || long_one == NULL ||
+	    long_one == client);
+}
+
+/* What to wait for: lines while there is room, a reader for the answers. */
+static void
+watch_client(struct client *client)
+{
+	uint32_t mask = 0;
+
+	if (may_read(client))
+		mask |= EPOLLIN;
+	if (client->answers.length > 0 ||
+	    (client->has_lines && may_take(client)))
+		mask |= EPOLLOUT;
+	/* Who has hung up would be told again and again. */
+	if (mask == 0)
+		events_ignore(client->inbox->settings.set, &client->event);
+	else
+		events_watch(client->inbox->settings.set, &client->event,
+		    mask);
+}
+
+static void
+watch_clients(struct inbox *inbox)
+{
+	for (struct client *client = inbox->clients; client != NULL;
+	    client = client->next)
+		watch_client(client);
+}
+
+/* The oldest line that waits has its answer: others may have waited for room. */
 static void
 take_first(struct client *client)
 {
+	struct inbox *inbox = client->inbox;
 	struct verdict *verdict = client->first;
+	bool was_full = !has_room(inbox);
 
 	client->first = verdict->next;
 	if (client->first == NULL)
 		client->last = &client->first;
 	client->waiting--;
-	client->inbox->bytes -= verdict->bytes;
+	inbox->bytes -= verdict->bytes;
 	free(verdict->refusal);
 	free(verdict);
+	if (was_full && has_room(inbox))
+		watch_clients(inbox);
+}
+
+static void
+end_long_line(struct client *client)
+{
+	struct inbox *inbox = client->inbox;
+
+	if (inbox->long_one != client)
+		return;
+	timers_cancel(inbox->settings.timers, &inbox->stall);
+	inbox->long_one = NULL;
+	watch_clients(inbox);
 }
 
 static void
@@ -184,6 +276,7 @@ drop_client(struct client *client)
 		link = &(*link)->next;
 	*link = client->next;
 	inbox->count--;
+	end_long_line(client);
 	events_ignore(inbox->settings.set, &client->event);
 	close(client->event.fd);
 	while (client->first != NULL)
@@ -192,34 +285,6 @@ drop_client(struct client *client)
 	buffer_free(&client->answers);
 	free(client);
 	watch_listener(inbox);
-}
-
-static bool
-may_take(const struct client *client)
-{
-	return !client->inbox->is_paused &&
-	    client->waiting < INBOX_WAITING_MAX &&
-	    client->inbox->bytes < INBOX_BYTES_MAX &&
-	    client->answers.length < ANSWERS_BYTES_MAX;
-}
-
-/* What to wait for: lines while there is room, a reader for the answers. */
-static void
-watch_client(struct client *client)
-{
-	uint32_t mask = 0;
-
-	if (!client->has_ended && !client->has_lines && may_take(client))
-		mask |= EPOLLIN;
-	if (client->answers.length > 0 ||
-	    (client->has_lines && may_take(client)))
-		mask |= EPOLLOUT;
-	/* Who has hung up would be told again and again. */
-	if (mask == 0)
-		events_ignore(client->inbox->settings.set, &client->event);
-	else
-		events_watch(client->inbox->settings.set, &client->event,
-		    mask);
 }
 
 /* Answers go in the order of the lines: a refusal may have to wait. */
@@ -252,17 +317,26 @@ expect_answer(struct client *client)
 	return verdict;
 }
 
-/* Why the line can be no record, or NULL. */
-static const char *
+/* Why the line can be no record, for the caller to free, or NULL. */
+static char *
 complain(struct inbox *inbox, const struct line *line)
 {
+	const struct json_index *index = &inbox->index;
+	struct buffer reason = { 0 };
+	bool has_brace;
+
 	if (line->length < line->total)
-		return "the line is longer than 16 MiB";
+		return xstrdup("the line is longer than 16 MiB");
 	if (line->length == 0)
-		return "the line is empty";
-	if (json_scan(&inbox->index, line->text, line->length) == -1)
-		return inbox->index.reason;
-	return NULL;
+		return xstrdup("not a JSON object: the line is empty");
+	if (json_scan(&inbox->index, line->text, line->length) == 0)
+		return NULL;
+	has_brace = strcmp(index->reason, "not a JSON object") != 0;
+	buffer_printf(&reason, "not a JSON object: %s at byte %zu",
+	    has_brace ? index->reason : "expected a brace",
+	    index->error_at + 1);
+	buffer_append(&reason, "", 1);
+	return reason.data;
 }
 
 /* The answer to a line may come while it is being taken. */
@@ -270,13 +344,13 @@ static void
 take_line(struct client *client, const struct line *line)
 {
 	struct inbox *inbox = client->inbox;
-	const char *complaint = complain(inbox, line);
+	char *complaint = complain(inbox, line);
 	struct verdict *verdict = expect_answer(client);
 	struct inbox_line taken = { line->text, line->length,
 	    client->number };
 
 	if (complaint != NULL) {
-		verdict->refusal = xstrdup(complaint);
+		verdict->refusal = complaint;
 		pass_refusals_on(client);
 	} else {
 		verdict->bytes = line->length;
@@ -295,6 +369,7 @@ take_lines(struct client *client)
 		client->has_lines = line_reader_next(client->reader, &line);
 		if (!client->has_lines)
 			break;
+		client->held -= line.total + 1;
 		take_line(client, &line);
 	}
 }
@@ -325,17 +400,59 @@ is_done(const struct client *client)
 	    client->waiting == 0 && client->answers.length == 0;
 }
 
+/* A long line goes on: no other one does meanwhile. */
+static void
+go_on_with_long_line(struct client *client)
+{
+	struct inbox *inbox = client->inbox;
+
+	inbox->long_one = client;
+	timers_set(inbox->settings.timers, &inbox->stall, STALL_MS);
+}
+
+/* Its memory is given back now: the client may say nothing for days. */
+static void
+check_long_line(struct client *client)
+{
+	if (client->inbox->long_one != client || has_long_line(client))
+		return;
+	if (client->held == 0) {
+		line_reader_free(client->reader);
+		client->reader = line_reader_new(client->event.fd,
+		    RECORD_BYTES_MAX);
+	}
+	end_long_line(client);
+}
+
+static void
+drop_stalled(void *arg)
+{
+	struct inbox *inbox = arg;
+	struct client *client = inbox->long_one;
+
+	if (!may_read(client)) {	/* it is we who do not read */
+		timers_set(inbox->settings.timers, &inbox->stall, STALL_MS);
+		return;
+	}
+	warnx("inbox: a client stopped within a long line and was closed");
+	drop_client(client);
+}
+
 /* Read once, where that is wanted. Returns false where it broke. */
 static bool
 read_lines(struct client *client)
 {
 	ssize_t count;
 
-	if (client->has_ended || client->has_lines || !may_take(client))
+	if (!may_read(client))
 		return true;
+	if (has_long_line(client))
+		go_on_with_long_line(client);
 	count = line_reader_fill(client->reader);
 	if (count == 0)
 		client->has_ended = true;
+	if (count > 0)
+		client->held += (size_t)count;
 	return count != -1 || errno == EAGAIN || errno == EINTR;
 }
 
@@ -348,6 +465,7 @@ serve_client(void *arg)
 	/* What follows the last LF when a client leaves was cut off. */
 	if (is_well && !client->has_ended)
 		take_lines(client);
+	check_long_line(client);
 	if (!is_well || !write_answers(client) || is_done(client))
 		drop_client(client);
 	else
@@ -380,14 +498,23 @@ accept_clients(void *arg)
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd != -1) {
+		inbox->is_short = false;
 		add_client(inbox, fd);
 		watch_listener(inbox);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+	} else if (errno != EAGAIN && errno != EINTR &&
+	    errno != ECONNABORTED) {
+		if (!inbox->is_short)
+			warn("inbox: accept a client, trying again");
+		inbox->is_short = true;
 		events_ignore(inbox->settings.set, &inbox->listener);
 		timers_set(inbox->settings.timers, &inbox->retry, RETRY_MS);
-	} else {
-		watch_listener(inbox);
 	}
+}
+
+static void
+listen_again(void *arg)
+{
+	watch_listener(arg);
 }
 
 void
@@ -401,8 +528,8 @@ inbox_free(struct inbox *inbox)
 	}
 	timers_cancel(inbox->settings.timers, &inbox->retry);
 	events_ignore(inbox->settings.set, &inbox->listener);
+	unlink(inbox->settings.path);	/* first, or it may be another's */
 	close(inbox->listener.fd);
-	unlink(inbox->settings.path);
 	json_index_free(&inbox->index);
 	free(inbox);
 }
@@ -448,7 +575,5 @@ inbox_pause(struct inbox *inbox, bool is_paused)
 {
 	inbox->is_paused = is_paused;
 	watch_listener(inbox);
-	for (struct client *client = inbox->clients; client != NULL;
-	    client = client->next)
-		watch_client(client);
+	watch_clients(inbox);
 }

@@ -1,7 +1,9 @@
 /*
  * The inbox: a Unix stream socket (mode 0600) where other programs hand in
  * records, one JSON object a line, and get an answer a line, in order, after
- * the record is durable: {"ok":true,"seq":N} or {"ok":false,"error":"..."}.
+ * the record is durable: {"ok":true,"seq":N} or {"ok":false,"error":"..."}, the
+ * latter with "retry":true where the line may be handed in again. A line that
+ * is no JSON object is refused here, an unfinished one at the end is ignored.
  */
 #ifndef SLACK_READER_INBOX_H
 #define SLACK_READER_INBOX_H
@@ -15,6 +17,8 @@
 #define INBOX_CLIENTS_MAX 16	/* others wait to be accepted */
 #define INBOX_WAITING_MAX 256	/* lines of one client without an answer */
 #define INBOX_BYTES_MAX (32 * 1024 * 1024)	/* in such lines of all */
+
+/* Besides, of what has no LF yet: 256 KiB a client, of one client 16 MiB. */
 
 struct inbox;
 

@@ -218,6 +218,7 @@ static int
 open_ending(struct ending *ending, const struct journal_folder *folder,
     size_t file, int flags)
 {
+	static const char *const none[] = { NULL };
 	*ending = (struct ending){
 		.folder = folder,
 		.name = folder->files[file].name,
@@ -226,7 +227,7 @@ open_ending(struct ending *ending, const struct journal_folder *folder,
 	ending->fd = journal_folder_open_file(folder, ending->name, flags);
 	if (ending->fd == -1)
 		return -1;
-	ending->record = record_new(STAGE, (const char *const[]){ NULL });
+	ending->record = record_new(STAGE, none);
 	return 0;
 }
 

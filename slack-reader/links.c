@@ -49,7 +49,8 @@ enum link_state {
 	LINK_LOOKUP,		/* of the name */
 	LINK_CONNECTING,
 	LINK_OPEN,
-	LINK_CLOSING,		/* goodbye waits or is said */
+	LINK_CLOSING,		/* goodbye waits for what is to be written */
+	LINK_LEAVING,		/* and is said: the answer is awaited */
 	LINK_GONE,		/* to be told */
 };
 
@@ -230,7 +231,7 @@ give_up(void *arg)
 {
 	struct link *link = arg;
 
-	end(link, link->state == LINK_CLOSING ? "closed by us"
+	end(link, link->state >= LINK_CLOSING ? "closed by us"
 	    : "no answer in time");
 }
 
@@ -400,7 +401,7 @@ refuse_message(struct link *link)
 	explain(link, "sent a message of more than 16 MiB");
 	lws_close_reason(link->connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
 	    NULL, 0);
-	link->state = LINK_CLOSING;
+	link->state = LINK_LEAVING;
 	timers_set(link->links->settings.timers, &link->deadline, GOODBYE_MS);
 	return -1;
 }
@@ -472,13 +473,19 @@ write_waiting(struct link *link)
 	return 0;
 }
 
-/* Goodbye is said only when nothing is left to be written, or it is lost. */
+/*
+ * Goodbye is said only when nothing is left to be written, or it is lost; and
+ * only once: libwebsockets asks again, and a second -1 would end it at once.
+ */
 static int
 handle_writeable(const struct call *call)
 {
 	struct link *link = call->link;
 
+	if (link->state == LINK_LEAVING)
+		return 0;
 	if (link->state == LINK_CLOSING && link->waiting.length == 0) {
+		link->state = LINK_LEAVING;
 		lws_close_reason(call->connection, LWS_CLOSE_STATUS_NORMAL,
 		    NULL, 0);
 		return -1;
@@ -517,7 +524,7 @@ handle_closed(const struct call *call)
 	struct link *link = call->link;
 
 	part(link);
-	end(link, link->state == LINK_CLOSING ? "closed by us"
+	end(link, link->state >= LINK_CLOSING ? "closed by us"
 	    : "the connection broke");
 	return 0;
 }
@@ -610,7 +617,7 @@ create_context(struct links *links)
 		.protocols = protocols,
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.provided_client_ssl_ctx = links->tls,
-		.http_proxy_address = "",	/* not that of the environment */
+		.http_proxy_address = ":0",	/* none, whatever http_proxy */
 		.fd_limit_per_thread = DESCRIPTORS_MAX,
 		.max_http_header_data = HEADER_BYTES_MAX,
 		.timeout_secs = STEP_SECONDS,

@@ -27,12 +27,17 @@
 #include "stamp.h"
 #include "timers.h"
 
-#define SEEN_SPAN_S 3600
+#define SEEN_SPAN_S (6 * 3600)
+#define RECALL_S (24 * 3600)	/* for the threads of a day */
 #define SEEN_MOST (1 << 20)
 #define JOURNAL_EXPIRE_MS (10 * 60 * 1000)
 
 /* Slack sends again what it thinks undelivered, 6 minutes later at most. */
 #define BACKFILL_MARGIN_US (10 * 60 * INT64_C(1000000))
+
+/* While others take part of the events, history is read that often: 5 minutes
+ * for pings of 25 s. */
+#define CATCH_UP_PINGS 12
 
 #define HELLO_MS 12000
 #define STABLE_MS 30000
@@ -48,6 +53,7 @@ struct live {
 	struct event signals;
 	struct timers *timers;
 	struct timer expiry;
+	struct timer catch_up;
 
 	struct journal *journal;
 	struct seen *seen;
@@ -217,6 +223,26 @@ fill_gap(int64_t since_ms, void *arg)
 	    door_slack_time(live->door, since_us) - BACKFILL_MARGIN_US);
 }
 
+/* A ghost keeps what it was given; Slack gives up on it after 6 minutes. */
+static void
+catch_up(void *arg)
+{
+	struct live *live = arg;
+	int64_t pause_ms = CATCH_UP_PINGS * live->options->ping_ms;
+
+	if (socket_mode_foreign(live->socket_mode) > 0)
+		fill_gap(clock_steady_ms() - 2 * pause_ms, live);
+	timers_set(live->timers, &live->catch_up, pause_ms);
+}
+
+static void
+notice_event(struct record *event, void *arg)
+{
+	struct live *live = arg;
+
+	backfill_note(live->backfill, event);
+}
+
 static void
 reopen(int64_t shut_ms, void *arg)
 {
@@ -238,6 +264,8 @@ connect_sockets(void *arg)
 	struct live *live = arg;
 
 	socket_mode_start(live->socket_mode);
+	timers_set(live->timers, &live->catch_up,
+	    CATCH_UP_PINGS * live->options->ping_ms);
 }
 
 static void
@@ -310,6 +338,7 @@ open_loop(struct live *live)
 	    .ready = note_signals, .arg = live };
 	events_watch(live->set, &live->signals, EPOLLIN);
 	live->expiry = (struct timer){ .due = expire_journal, .arg = live };
+	live->catch_up = (struct timer){ .due = catch_up, .arg = live };
 	live->links = links_new(&(struct links_settings){
 	    .set = live->set, .timers = live->timers,
 	    .ca_file = live->options->ca_file });
@@ -355,7 +384,7 @@ open_door(struct live *live)
 	    .seen = live->seen, .timers = live->timers,
 	    .identity = live->identity, .directory = live->directory,
 	    .channels = live->options->channels,
-	    .accepted = accept_arrival, .refused = refuse_arrival,
+	    .noticed = notice_event, .accepted = accept_arrival, .refused = refuse_arrival,
 	    .reopened = reopen, .arg = live });
 }
 
@@ -369,7 +398,7 @@ open_journal(struct live *live)
 	live->journal = journal_open(&(struct journal_settings){
 	    .folder = live->journal_path,
 	    .bytes_max = options->journal_bytes,
-	    .age_max_s = options->journal_age_s, .recall_s = SEEN_SPAN_S,
+	    .age_max_s = options->journal_age_s, .recall_s = RECALL_S,
 	    .recall = recall_record, .arg = live });
 	last = journal_last_seq(live->journal);
 	door_open(live->door, live->journal,
@@ -383,11 +412,13 @@ open_journal(struct live *live)
 static void
 open_all(struct live *live)
 {
+	static const char *const none[] = { NULL };
+
 	open_state(live);
 	open_loop(live);
 	open_slack(live);
 	live->deliveries = delivery_reader_new();
-	live->fetched = record_new(STAGE, (const char *const[]){ NULL });
+	live->fetched = record_new(STAGE, none);
 	live->seen = seen_new(SEEN_SPAN_S, SEEN_MOST);
 	live->door = open_door(live);
 	open_journal(live);

@@ -88,20 +88,20 @@ sip_start(uint64_t v[4], const uint64_t key[2])
 	v[3] = key[1] ^ UINT64_C(0x7465646279746573);
 }
 
-/* The bytes of a string as words, the last one with its length. */
+/* Its length, then its bytes in words: no two pairs of strings are alike. */
 static void
 sip_string(uint64_t v[4], const char *text)
 {
-	size_t length = strlen(text), left = length;
+	size_t left = strlen(text);
 	uint64_t word;
 
+	sip_take(v, left);
 	for (; left >= 8; left -= 8, text += 8) {
 		memcpy(&word, text, 8);
 		sip_take(v, word);
 	}
-	word = (uint64_t)length << 56;
-	for (size_t i = 0; i < left; i++)
-		word |= (uint64_t)(unsigned char)text[i] << 8 * i;
+	word = 0;
+	memcpy(&word, text, left);
 	sip_take(v, word);
 }
 

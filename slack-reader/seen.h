@@ -2,7 +2,8 @@
  * What has come in before: event ids and (channel, ts) of messages, for at
  * least an hour. Keys are kept as 64-bit fingerprints under a random key, in
  * two generations: the older one goes when the younger has lasted its time or
- * is full.
+ * is full. A key takes 16 to 32 bytes, and half as much again for the moment in
+ * which a generation grows; with `most` a power of two, both take 32 * most.
  */
 #ifndef SLACK_READER_SEEN_H
 #define SLACK_READER_SEEN_H

@@ -169,13 +169,17 @@ refresh(struct slot *slot)
 
 /* The one in use is gone: no more patience than needed. */
 static void
-replace(struct slot *slot)
+replace(struct slot *slot, const char *reason)
 {
 	if (slot->is_closed)
 		return;
-	if (slot->opening == RESTING ||
-	    (slot->opening == WAITING && slot->is_refresh))
-		repair(slot, 0);
+	if (slot->opening != RESTING &&
+	    !(slot->opening == WAITING && slot->is_refresh)) {
+		warnx("connection %zu: %s", slot->settings.number, reason);
+		return;
+	}
+	warnx("connection %zu: %s; next try in %.1f s", slot->settings.number,
+	    reason, (double)repair(slot, 0) / 1000);
 }
 
 static void
@@ -220,6 +224,19 @@ leave(struct slot *slot, bool is_at_once)
 		set_timer(slot, &leaving->timer, LAST_ACKS_MS);
 }
 
+/* Slack may count one that has not said hello: it gets a goodbye, too. */
+static void
+dismiss(struct slot *slot)
+{
+	if (slot->opening == GREETING && slot->leaving.link == NULL &&
+	    slot->coming.link != NULL) {
+		slot->leaving.number = slot->coming.number;
+		slot->leaving.link = take_link(&slot->coming);
+		link_close(slot->leaving.link);
+	}
+	drop(&slot->coming);
+}
+
 static void
 end_attempt(struct slot *slot)
 {
@@ -227,7 +244,7 @@ end_attempt(struct slot *slot)
 	if (slot->call != NULL)
 		slack_api_cancel(slot->call);
 	slot->call = NULL;
-	drop(&slot->coming);
+	dismiss(slot);
 	slot->opening = RESTING;
 }
 
@@ -247,15 +264,16 @@ fail_attempt(struct slot *slot, const char *reason, int64_t least_ms)
 static void
 declare_dead(struct slot *slot, int64_t silent_ms)
 {
-	warnx("connection %zu: dead, %s was not heard for %" PRId64 " s",
-	    slot->settings.number, link_host(slot->live.link),
-	    silent_ms / 1000);
+	char line[256];
+
+	snprintf(line, sizeof line, "dead, %s was not heard for %" PRId64
+	    " s", link_host(slot->live.link), silent_ms / 1000);
 	drop(&slot->live);
 	cancel_timer(slot, &slot->refresh);
 	cancel_timer(slot, &slot->stable);
 	slot->settings.died(clock_steady_ms() - silent_ms,
 	    slot->settings.arg);
-	replace(slot);
+	replace(slot, line);
 }
 
 /* Ping, and look for a sign of life since the last time. */
@@ -444,6 +462,7 @@ static void
 take_loss(struct slot *slot, const char *reason)
 {
 	int64_t silent_ms = link_silent_ms(take_link(&slot->live));
+	char line[256];
 
 	cancel_timer(slot, &slot->refresh);
 	cancel_timer(slot, &slot->stable);
@@ -452,10 +471,8 @@ take_loss(struct slot *slot, const char *reason)
 		    slot->settings.arg);
 	else
 		slot->settings.lost(slot->settings.arg);
-	replace(slot);
-	if (!slot->is_closed)
-		warnx("connection %zu: lost, %s", slot->settings.number,
-		    reason);
+	snprintf(line, sizeof line, "lost, %s", reason);
+	replace(slot, line);
 }
 
 static void

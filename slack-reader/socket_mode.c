@@ -154,6 +154,12 @@ socket_mode_start(struct socket_mode *mode)
 		slot_open(mode->slots[i]);
 }
 
+int64_t
+socket_mode_foreign(const struct socket_mode *mode)
+{
+	return mode->foreign;
+}
+
 void
 socket_mode_acknowledge(struct socket_mode *mode,
     const struct socket_mode_origin *origin)

@@ -58,6 +58,12 @@ void socket_mode_free(struct socket_mode *mode);
 /* Open the connections. */
 void socket_mode_start(struct socket_mode *mode);
 
+/*
+ * How many connections of this app are not ours, as Slack counted at the last
+ * hello: they take events that we never see.
+ */
+int64_t socket_mode_foreign(const struct socket_mode *mode);
+
 /* Acknowledge, unless the connection is gone: Slack then sends it again. */
 void socket_mode_acknowledge(struct socket_mode *mode,
     const struct socket_mode_origin *origin);
