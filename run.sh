@@ -15,15 +15,17 @@ bin=$here/build/bin
 BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
 	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
 	libjs-bootstrap5'
-TEST_PACKAGES='libcmocka-dev libasan8 libubsan1 python3-pytest python3-aiohttp
-	python3-selenium chromium chromium-driver mandoc shellcheck jq zip'
+FAKE_SLACK_PACKAGES='python3 python3-aiohttp openssl'
+TEST_PACKAGES="$FAKE_SLACK_PACKAGES libcmocka-dev libasan8 libubsan1
+	python3-pytest python3-selenium chromium chromium-driver mandoc shellcheck
+	jq zip"
 
 # What ultron.conf may hold; the environment may hold the same.
 SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
 	GIPHY_API_KEY SECRET_WEAPON'
-SETTINGS='SLACK_API_URL SLACK_CHANNEL_LIST ULTRONEX_BOT_ID IRONMAN_USER_ID
-	BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME ENVIRONMENT ENV LISTEN
-	STATE SPOOL PATTERNS CLASSES'
+SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
+	IRONMAN_USER_ID BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME
+	ENVIRONMENT ENV LISTEN STATE SPOOL PATTERNS CLASSES'
 
 EX_USAGE=64
 EX_NOINPUT=66
@@ -32,20 +34,23 @@ EX_CONFIG=78
 
 usage() {
 	cat <<-'END'
-	usage: run.sh --demo | --replay FILE|DIR|- | --check [--speed max|FACTOR]
-	              [--config FILE] [--state DIR] [--spool DIR]
-	              [--listen ADDR:PORT] [--offline] [--stay]
+	usage: run.sh [--demo | --demo=live | --replay FILE|DIR|-] [--check]
+	              [--speed max|FACTOR] [--config FILE] [--state DIR]
+	              [--spool DIR] [--listen ADDR:PORT] [--offline] [--stay]
 
-	Run Ultron's pipeline. Finished records go to standard output.
+	Run Ultron's pipeline on Slack, with the tokens of ultron.conf (README.md
+	says how to get them), or on what is asked for. Finished records go to
+	standard output; those of Slack and the demos not to a terminal.
 
-	  --demo              play a recorded day in a loop, in time-lapse; the
-	                      records go to the dashboard only
+	  --demo              play a recorded day in a loop, in time-lapse
+	  --demo=live         follow a made-up Slack that runs on this machine
 	  --replay FILE|DIR|- recorded Slack JSON in any form, an export folder,
 	                      or standard input
 	  --speed max|FACTOR  rhythm, 1 is as recorded (default: 1, demo: 240)
 	  --check             report all errors of the configuration, do nothing
 	  --config FILE       default: ultron.conf beside run.sh, if it is there
-	  --state DIR         default: state beside run.sh
+	  --state DIR         default: state beside run.sh, and in it replay,
+	                      demo or demo-live for what is not Slack
 	  --spool DIR         downloaded files, default: spool in the state folder
 	  --listen ADDR:PORT  of the dashboard, default: 127.0.0.1:8080
 	  --offline           take files from the spool only, never download
@@ -124,6 +129,16 @@ is_known_setting() {
 	return 1
 }
 
+# A secret in a file that others can read is worth a word, once.
+warn_of_readers() { # KEY
+	for secret in $SECRETS; do
+		[ "$1" = "$secret" ] || continue
+		[ -n "$is_warned" ] || [ -z "$(find -L "$config" -perm /077)" ] ||
+			say "others can read the secrets in $config: chmod 600 it"
+		is_warned=1
+	done
+}
+
 # One line of ultron.conf; what the environment has set stays.
 take_setting() { # LINE NUMBER
 	key=$(printf '%s' "${1%%=*}" | sed 's/[[:blank:]]*$//')
@@ -138,10 +153,11 @@ take_setting() { # LINE NUMBER
 	elif eval "[ -z \"\${$key+set}\" ]"; then
 		eval "$key=\$value"
 	fi
+	warn_of_readers "$key"
 }
 
 read_config() {
-	number=0
+	number=0 is_warned=''
 	while IFS= read -r line || [ -n "$line" ]; do
 		number=$((number + 1))
 		line=$(printf '%s' "$line" | tr -d '\r' | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//')
@@ -182,20 +198,63 @@ check_config() {
 	(become ws-broadcast --listen "$LISTEN" \
 		--credentials "$STATE/credentials" --check) </dev/null ||
 		errors=$((errors + 1))
-	"$bin/slack-reader" --replay /dev/null --speed "${speed:-1}" ||
-		errors=$((errors + 1))
+	check_source || errors=$((errors + 1))
 	[ "$errors" -eq 0 ] ||
 		fail "$EX_CONFIG" "$errors of the settings must be mended"
 }
 
+check_source() {
+	case $mode in
+	live)
+		[ -z "$checking" ] || say "for Slack there are $app and $bot"
+		(become slack-reader --state "$STATE" --check \
+			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}) </dev/null
+		;;
+	demo-live) ;;
+	*) "$bin/slack-reader" --replay /dev/null --speed "${speed:-1}" ;;
+	esac
+}
+
+# Under which name a token is set.
+find_token() { # NAMES...
+	for name in "$@"; do
+		for found in "$name" "${name}_FILE"; do
+			if eval "[ -n \"\${$found:-}\" ]"; then
+				echo "$found"
+				return
+			fi
+		done
+	done
+}
+
+# Where none is set, what else is set can be checked all the same.
+require_tokens() {
+	app=$(find_token SLACK_APP_TOKEN) missing=''
+	bot=$(find_token SLACK_BOT_TOKEN SLACK_BOT_ULTRON)
+	[ -n "$app" ] || missing=SLACK_APP_TOKEN
+	[ -n "$bot" ] || missing="${missing:+$missing and }SLACK_BOT_TOKEN"
+	if [ -n "$checking" ] && [ -z "$app$bot" ]; then
+		mode=check
+	elif [ -n "$missing" ]; then
+		fail "$EX_CONFIG" "to follow Slack set $missing in $config:" \
+			"\"Connect it to Slack\" in README.md tells how" \
+			"(--demo and --replay need no workspace)"
+	fi
+}
+
+is_live() {
+	[ "$mode" = live ] || [ "$mode" = demo-live ]
+}
+
 # --- stages -----------------------------------------------------------------
 
-# Become the stage's program, with those secrets in the environment that it
-# needs; call it in a subshell.
+# Become the stage's program, with those secrets and settings in the environment
+# that it needs; call it in a subshell.
 become() { # STAGE ARGUMENTS...
 	case $1 in
-	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
-	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON' ;;
+	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
+		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
+	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL' ;;
 	ws-broadcast) needed='BASIC_AUTH_USERNAME
 		BASIC_AUTH_PASSWORD BASIC_AUTH_REALM' ;;
 	*) needed= ;;
@@ -204,6 +263,8 @@ become() { # STAGE ARGUMENTS...
 		eval "[ -z \"\${$name+set}\" ] || export $name"
 		eval "[ -z \"\${${name}_FILE+set}\" ] || export ${name}_FILE"
 	done
+	# libcurl brings GnuTLS along, which nobody uses: 0.7 MB less.
+	export GNUTLS_NO_IMPLICIT_INIT=1
 	program=$bin/$1
 	shift
 	exec "$program" "$@"
@@ -242,11 +303,15 @@ is_stopping() {
 	[ -e "$running/stopping" ]
 }
 
-# Arguments that are another at each start of a stage.
+# Arguments that are another at each start of a stage. A dead slack-reader may
+# have left half a line, which spoils the one behind it: that had better be one
+# that went all the way before.
 find_start_arguments() { # STAGE
 	case $1 in
 	slack-reader)
 		after=$(find_resumption)
+		! is_live || : "${after:=0}"
+		[ "$starts" -eq 1 ] || [ "${after:-0}" -eq 0 ] || after=$((after - 1))
 		echo ${after:+--after "$after"}
 		;;
 	ws-broadcast) is_stopping || echo $staying ;;
@@ -334,10 +399,27 @@ supervise() { # STAGE ARGUMENTS...
 	rm -f "$running/$stage.pid"
 }
 
+supervise_source() {
+	if is_live; then
+		supervise slack-reader --state "$STATE" --inbox "$STATE/inbox.sock" \
+			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
+	else
+		# shellcheck disable=SC2086  # options are words
+		supervise slack-reader $source_options --replay "$replay"
+	fi
+}
+
+supervise_fetch() {
+	! is_live || set -- --inbox "$STATE/inbox.sock" \
+		${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
+	# shellcheck disable=SC2086
+	supervise attach-fetch --spool "$SPOOL" "$@" $fetch_options $offline
+}
+
 run_pipeline() {
-	# shellcheck disable=SC2086  # options are words
-	supervise slack-reader $source_options --replay "$replay" |
-		supervise attach-fetch --spool "$SPOOL" $fetch_options |
+	# shellcheck disable=SC2086
+	supervise_source |
+		supervise_fetch |
 		supervise scanner --patterns "$PATTERNS" --spool "$SPOOL" |
 		supervise classifier --classes "$CLASSES" |
 		supervise ws-broadcast --listen "$LISTEN" --run "$run" \
@@ -363,39 +445,110 @@ run_with_log() {
 
 # --- state folder -----------------------------------------------------------
 
+# Make the folder ours; somebody else's is left alone.
+claim_folder() { # DIR
+	mkdir -p "$1" || fail "$EX_CONFIG" "cannot make $1"
+	[ -e "$1/ultron" ] || holds_only_ours "$1" || fail "$EX_CONFIG" \
+		"$1 is not empty and no state folder of Ultron"
+	(: >>"$1/ultron") 2>/dev/null || fail "$EX_CONFIG" "cannot write in $1"
+}
+
+# Is there nothing in it but state folders, as those of demos?
+holds_only_ours() { # DIR
+	for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+		[ -e "$entry/ultron" ] || { [ ! -e "$entry" ] && [ ! -L "$entry" ]; } ||
+			return 1
+	done
+}
+
+# The journal and the counts of a workspace must not be mixed with anything
+# else; the file `ultron` says whose they are, nothing is for recordings.
+dedicate_folder() {
+	owner=$(cat "$STATE/ultron")
+	if [ -n "$owner" ]; then
+		[ "$owner" = "$mode" ] || fail "$EX_CONFIG" \
+			"$STATE is kept for $owner runs: give another --state DIR"
+	elif is_live; then
+		[ ! -e "$STATE/journal" ] || [ "$mode" = live ] || fail "$EX_CONFIG" \
+			"$STATE holds a journal: give the demo another --state DIR"
+		rm -f "$STATE/stats.json"
+		echo "$mode" >"$STATE/ultron"
+	fi
+	case $mode in
+	live) return ;;
+	demo-live) rm -rf "$STATE/journal" "$STATE/spool" "$STATE/names.ndjson" \
+		"$STATE/backfill.json" ;;
+	esac
+	rm -f "$STATE/stats.json" # counts from 1
+}
+
 # The lock dies with this shell and its supervisors; the stages do not inherit
-# it. Somebody else's folder is left alone.
+# it.
 open_state() {
 	umask 077
-	mkdir -p "$STATE" || fail "$EX_CONFIG" "cannot make $STATE"
-	[ -e "$STATE/ultron" ] || [ -z "$(ls -A "$STATE")" ] || fail "$EX_CONFIG" \
-		"$STATE is not empty and no state folder of Ultron"
-	(: >>"$STATE/ultron" && : >>"$STATE/lock") 2>/dev/null ||
-		fail "$EX_CONFIG" "cannot write in $STATE"
+	[ -z "$parent" ] || claim_folder "$parent"
+	claim_folder "$STATE"
+	(: >>"$STATE/lock") 2>/dev/null || fail "$EX_CONFIG" "cannot write in $STATE"
 	exec 9>>"$STATE/lock"
 	flock -n 9 || fail "$EX_UNAVAILABLE" \
 		"another pipeline runs on $STATE: stop it or give another --state DIR"
+	dedicate_folder
 	running=$STATE/running
 	mkdir -p "$running" || fail "$EX_CONFIG" "cannot make $running"
 	clear_running
-	rm -f "$STATE/stats.json" # a replay counts from 1
-	[ -n "$fetch_options" ] || mkdir -p "$SPOOL"
+	[ -n "$offline" ] || mkdir -p "$SPOOL"
 }
 
 clear_running() {
-	rm -f "$running/status" "$running/stopping" "$running"/*.pid
+	rm -f "$running/status" "$running/stopping" "$running"/*.pid \
+		"$running"/slack.*
+}
+
+# --- a Slack to play with ----------------------------------------------------
+
+# It ends with us: its input is the fifo that we hold open. A session of its own
+# keeps it from the terminal's Ctrl-C, so that slack-reader can say goodbye.
+start_fake_slack() {
+	mkfifo "$running/slack.in" "$running/slack.out" ||
+		fail "$EX_UNAVAILABLE" "cannot start the made-up Slack"
+	setsid /usr/bin/python3 "$here/tests/fake_slack.py" --demo --parent \
+		<"$running/slack.in" >"$running/slack.out" 9>&- &
+	fake=$!
+	exec 8>"$running/slack.in"
+	IFS= read -r about <"$running/slack.out" ||
+		fail "$EX_UNAVAILABLE" "the made-up Slack did not start, see above"
+	rm -f "$running"/slack.*
+
+	SLACK_API_URL=$(find_word api_url)
+	# shellcheck disable=SC2034  # become exports them
+	SLACK_APP_TOKEN=$(find_word app) SLACK_BOT_TOKEN=$(find_word bot)
+	host=${SLACK_API_URL#http://}
+	fetch_options="--insecure-hosts ${host%%/*}"
+	say "to speak in the made-up Slack:" \
+		"curl -s $(find_word control_url) -d '{\"do\":\"send\",\"text\":\":x: hello\"}'"
+}
+
+find_word() { # NAME
+	printf '%s\n' "$about" | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
+}
+
+end_fake_slack() {
+	[ -n "$fake" ] || return 0
+	kill -TERM "$fake" 2>/dev/null
+	wait "$fake" 2>/dev/null
 }
 
 # --- the whole --------------------------------------------------------------
 
 choose_mode() { # MODE
-	[ -z "$mode" ] || wrong_use "only one of --demo and --replay"
+	[ -z "$mode" ] || wrong_use "only one of --demo, --demo=live and --replay"
 	mode=$1
 }
 
 parse_options() {
 	mode='' checking='' replay='' speed='' config=$here/ultron.conf errors=0
-	state='' source_options='' fetch_options='' staying='' stats_options=''
+	state='' parent='' spool='' source_options='' fetch_options=''
+	offline='' staying='' stats_options='' fake=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--replay | --speed | --config | --state | --spool | --listen)
@@ -404,14 +557,15 @@ parse_options() {
 		esac
 		case $1 in
 		--demo) choose_mode demo ;;
+		--demo=live) choose_mode demo-live ;;
 		--replay) choose_mode replay && replay=$2 && shift ;;
 		--speed) speed=$2 && shift ;;
 		--check) checking=1 ;;
 		--config) config=$2 && must_exist f "$2" "$1" && shift ;;
 		--state) state=$2 && shift ;;
-		--spool) SPOOL=$2 && shift ;;
+		--spool) spool=$2 && shift ;;
 		--listen) LISTEN=$2 && shift ;;
-		--offline) fetch_options=--offline ;;
+		--offline) offline=--offline ;;
 		--stay) staying=--stay ;;
 		--install-for-tests) choose_mode install ;;
 		--help | -h) usage && exit 0 ;;
@@ -419,28 +573,75 @@ parse_options() {
 		esac
 		shift
 	done
-	[ -n "$mode$checking" ] ||
-		wrong_use "say --demo, --replay FILE or --check"
+	: "${mode:=live}"
+	[ -z "$speed" ] || ! is_live || wrong_use "--speed is for recordings"
 }
 
 # A day in about three minutes, over and over, from the examples; what is set
-# otherwise stays, but a folder of its own keeps the real counts from harm.
+# otherwise stays.
 choose_demo() {
-	: "${state:=$here/state/demo}" "${speed:=240}"
-	: "${SPOOL:=$here/examples/spool}"
+	: "${speed:=240}" "${SPOOL:=$here/examples/spool}"
 	replay=$here/examples/qa-day.ndjson
 	source_options='--loop --burst 150'
-	fetch_options=--offline
+	offline=--offline
 }
 
+# Nothing of a real workspace is to meet the made-up one.
+choose_fake_slack() {
+	unset SPOOL SLACK_APP_TOKEN SLACK_APP_TOKEN_FILE SLACK_BOT_TOKEN \
+		SLACK_BOT_TOKEN_FILE SLACK_BOT_ULTRON SLACK_BOT_ULTRON_FILE \
+		SLACK_CHANNEL_LIST SLACK_CA_FILE
+}
+
+# What is not Slack has a folder of its own, which keeps the real counts from
+# harm; those of the demos are always beside run.sh.
+choose_state() {
+	case $mode in
+	replay) parent=${STATE:-$here/state} ;;
+	demo*) parent=$here/state ;;
+	*) STATE=${state:-${STATE:-$here/state}} && return ;;
+	esac
+	if [ -n "$state" ]; then
+		STATE=$state parent=''
+	else
+		STATE=$parent/$mode
+	fi
+}
+
+# Offline, a replay takes the files that came when it happened.
 choose_defaults() {
-	STATE=${state:-${STATE:-$here/state}}
+	choose_state
+	[ -z "$offline" ] || [ -z "$parent" ] || : "${SPOOL:=$parent/spool}"
+	SPOOL=${spool:-${SPOOL:-$STATE/spool}}
 	: "${LISTEN:=127.0.0.1:8080}"
-	: "${SPOOL:=$STATE/spool}"
 	: "${PATTERNS:=$here/examples/patterns.conf}"
 	: "${CLASSES:=$here/examples/classes.conf}"
 	source_options="$source_options --speed ${speed:-1}"
 	run=$(date +%s)-$$
+}
+
+# Records go to those who want them; a terminal would only drown.
+choose_output() {
+	if [ "$mode" = demo ] || [ "$mode" = demo-live ]; then
+		exec >/dev/null
+		return
+	fi
+	[ ! -t 2 ] || stats_options=--summary
+	[ "$mode" != live ] || [ ! -t 1 ] || exec >/dev/null
+}
+
+prepare() {
+	if [ "$mode" = demo-live ]; then
+		# shellcheck disable=SC2086
+		install_packages $FAKE_SLACK_PACKAGES
+	fi
+	build
+	check_config
+	is_live || [ "$replay" = - ] || [ -r "$replay" ] ||
+		fail "$EX_NOINPUT" "cannot read the recording: $replay"
+	open_state
+	[ "$mode" != demo-live ] || start_fake_slack
+	choose_output
 }
 
 main() {
@@ -450,38 +651,33 @@ main() {
 		install_packages $BUILD_PACKAGES $TEST_PACKAGES
 		exit 0
 	fi
+	# shellcheck disable=SC3045  # so that no core holds a secret
+	ulimit -c 0
 	if [ -r "$config" ]; then
 		read_config
 	fi
 	hide_secrets
-	if [ "$mode" = demo ]; then
-		choose_demo
-	fi
+	case $mode in
+	live) require_tokens ;;
+	demo) choose_demo ;;
+	demo-live) choose_fake_slack ;;
+	esac
 	choose_defaults
 	if [ -n "$checking" ]; then
 		[ -x "$bin/stats" ] || fail "$EX_UNAVAILABLE" "build first: make"
 		check_config
 		exit 0
 	fi
-	build
-	check_config
-	[ "$replay" = - ] || [ -r "$replay" ] ||
-		fail "$EX_NOINPUT" "cannot read the recording: $replay"
-
-	open_state
-	if [ "$mode" = demo ]; then
-		exec >/dev/null
-	elif [ -t 2 ]; then
-		stats_options=--summary
-	fi
+	prepare
 	trap 'stop_all 0' TERM INT HUP
 	exec 3<&0
-	run_with_log <&3 3<&- &
+	(exec 8>&- && run_with_log) <&3 3<&- &
 	pipeline=$!
 	while kill -0 "$pipeline" 2>/dev/null; do
 		wait "$pipeline"
 	done
 	status=$(cat "$running/status" 2>/dev/null || echo 0)
+	end_fake_slack
 	clear_running
 	exit "$status"
 }

@@ -26,7 +26,8 @@ def start_reader(slack, binary, folder):
     reader = subprocess.Popen(
         [str(binary), "--state", str(folder / "live"), "--ca-file",
          slack.ca_file], stdout=subprocess.DEVNULL,
-        env={**environment, **slack.environment})
+        env={**environment, **slack.environment,
+             "GNUTLS_NO_IMPLICIT_INIT": "1"})  # as run.sh does
     slack.wait_for("hello", 2, timeout=20)
     return reader
 

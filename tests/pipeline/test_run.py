@@ -462,8 +462,8 @@ def test_log_lines_carry_the_time(tmp_path):
 
 
 def test_wrong_use_is_explained():
-    for arguments in ([], ["--no-such"], ["--replay"],
-                      ["--demo", "--replay", "x"]):
+    for arguments in (["--no-such"], ["--replay"], ["--speed", "2"],
+                      ["--demo", "--replay", "x"], ["--demo", "--demo=live"]):
         done = subprocess.run([ROOT / "run.sh", *arguments],
                               capture_output=True, timeout=10)
         assert done.returncode == os.EX_USAGE
