@@ -16,9 +16,12 @@ import pytest
 from conftest import BIN, CRASHES
 from slack import FakeSlack
 
-SECONDS = float(os.environ.get("ULTRON_DAY_SECONDS", "60"))
+SECONDS = float(os.environ.get("ULTRON_DAY_SECONDS", "30"))
 SEED = int(os.environ.get("ULTRON_DAY_SEED", random.randrange(1 << 32)))
 RATE = 60
+# Refreshes, deaths and black holes; 200,50,20 takes half an hour.
+STORM = [int(count) for count in os.environ.get(
+    "ULTRON_STORM", "8,2,1").split(",")]
 CHANNELS = ["C0EXAMPLE1", "C0DAY00001", "C0DAY00002"]
 
 
@@ -158,7 +161,7 @@ def test_a_day_at_its_most_unpleasant(tmp_path):
     print(f"seed {SEED}, {SECONDS:.0f} s")
     dice = random.Random(SEED)
     options = ("--ack-deadline", "1", "--retries", "0,2,4", "--repeats",
-               "0.05", "--leave-tcp-open", "--history-limit", "15")
+               "0.05", "--leave-tcp-open", "--history-limit", "60")
     with FakeSlack(*options) as slack:
         for channel in CHANNELS[1:]:
             slack.control("add_channel", id=channel, name=channel.lower())
@@ -177,6 +180,36 @@ def test_a_day_at_its_most_unpleasant(tmp_path):
         finally:
             stop.set()
             line.close()
+
+
+def test_a_storm_of_broken_connections(tmp_path):
+    refreshes, deaths, holes = STORM
+    with FakeSlack("--ack-deadline", "1", "--retries", "0,2,4") as slack:
+        for channel in CHANNELS[1:]:
+            slack.control("add_channel", id=channel, name=channel.lower())
+        line = Line(slack, tmp_path)
+        stop = threading.Event()
+        sender = threading.Thread(target=send_day,
+                                  args=(slack, stop, line.sent))
+        storm = [lambda: slack.refresh("oldest", warning=0.2, grace=0.5)] \
+            * refreshes + [lambda: slack.kill("oldest")] * deaths + \
+            [lambda: slack.blackhole("oldest")] * holes
+        random.Random(SEED).shuffle(storm)
+        try:
+            slack.wait_for("hello", 2, timeout=20)
+            sender.start()
+            for torment in storm:
+                mark = slack.mark
+                torment()
+                slack.wait_for("hello", after=mark, timeout=60)
+            stop.set()
+            sender.join()
+            settle(slack, line, line.sent)
+            check_day(slack, line, line.sent)
+        finally:
+            stop.set()
+            line.close()
+    print(f"{refreshes} refreshes, {deaths} deaths, {holes} black holes")
 
 
 def run_torments(slack, line, dice):
@@ -201,7 +234,7 @@ def settle(slack, line, sent):
             wanted <= set(message_keys(line.journal))
     wait_for(all_there, lambda: (
         sorted(wanted - set(message_keys(line.journal)))[:5],
-        slack.state()["pending"][:5], line.log[-3000:]), 120)
+        slack.state()["pending"][:5], line.log[-3000:]), 240)
 
 
 def check_day(slack, line, sent):
