@@ -235,7 +235,7 @@ watch_clients(struct inbox *inbox)
 		watch_client(client);
 }
 
-/* The oldest line that waits has its answer: others may have waited for room. */
+/* The oldest line that waits is answered; others may have waited for room. */
 static void
 take_first(struct client *client)
 {
