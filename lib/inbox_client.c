@@ -37,13 +37,13 @@ struct inbox_client {
 	struct event event;		/* fd -1 while not connected */
 	struct line_reader *reader;
 	struct record *answer;
-	struct entry *first;		/* without an answer, oldest first */
+	struct entry *first;		/* the oldest without an answer */
 	struct entry **last;
 	size_t count;
 	size_t bytes;
 	struct entry *unsent;		/* the first not sent to the end */
 	size_t sent;			/* bytes of it, its LF counted */
-	bool is_missed;			/* the socket: said so */
+	bool is_in_trouble;		/* said so, no answer since */
 };
 
 static void connect_inbox(void *arg);
@@ -145,13 +145,12 @@ connect_inbox(void *arg)
 	int fd = open_connection(client->path);
 
 	if (fd == -1) {
-		if (!client->is_missed)
+		if (!client->is_in_trouble)
 			warn("inbox %s, trying again", client->path);
-		client->is_missed = true;
+		client->is_in_trouble = true;
 		try_later(client);
 		return;
 	}
-	client->is_missed = false;
 	client->event.fd = fd;
 	client->reader = line_reader_new(fd, ANSWER_BYTES_MAX);
 	client->unsent = client->first;
@@ -210,24 +209,42 @@ is_to_be_repeated(struct inbox_client *client)
 	return cJSON_IsTrue(record_get(client->answer, "retry"));
 }
 
-/* {"ok":true,"seq":N} or {"ok":false,"error":"..."}; false: neither */
+/* {"ok":true,"seq":N} or {"ok":false,"error":"..."}, to a line that was sent */
 static bool
-take_answer(struct inbox_client *client, const struct line *line)
+is_answer(struct inbox_client *client, const struct line *line)
 {
 	const cJSON *ok;
-	const char *error;
-	struct entry *entry;
 
 	if (client->first == NULL || client->first == client->unsent ||
 	    record_parse(client->answer, line->text, line->length) == -1)
 		return false;
 	ok = record_get(client->answer, "ok");
-	error = record_string(client->answer, RECORD_ERROR);
-	if (!cJSON_IsTrue(ok) && (error == NULL || is_to_be_repeated(client)))
+	return cJSON_IsTrue(ok) || (cJSON_IsFalse(ok) &&
+	    record_string(client->answer, RECORD_ERROR) != NULL);
+}
+
+/* Returns false where the line is none, or is to be repeated. */
+static bool
+take_answer(struct inbox_client *client, const struct line *line)
+{
+	struct entry *entry;
+	bool is_durable;
+
+	if (!is_answer(client, line)) {
+		if (!client->is_in_trouble)
+			warnx("inbox %s: an answer that is none, trying again",
+			    client->path);
+		client->is_in_trouble = true;
 		return false;
+	}
+	is_durable = cJSON_IsTrue(record_get(client->answer, "ok"));
+	if (!is_durable && is_to_be_repeated(client))
+		return false;
+	client->is_in_trouble = false;
 	client->backoff.failures = 0;
 	entry = take_first(client);
-	entry->done(cJSON_IsTrue(ok) ? NULL : error, entry->arg);
+	entry->done(is_durable ? NULL :
+	    record_string(client->answer, RECORD_ERROR), entry->arg);
 	free(entry);
 	return true;
 }

@@ -191,11 +191,11 @@ may_take(const struct client *client)
 	    client->answers.length < ANSWERS_BYTES_MAX;
 }
 
-/* Of a line over the limit only the head is kept: it needs no room. */
+/* One over the limit, too: its reader gives memory back when it reads on. */
 static bool
 has_long_line(const struct client *client)
 {
-	return client->held > SHARE_BYTES && client->held <= RECORD_BYTES_MAX;
+	return client->held > SHARE_BYTES;
 }
 
 static bool

@@ -14,7 +14,7 @@
 
 struct seen;
 
-/* Remember for span_s at least, unless more than `most` keys come in that time. */
+/* Remember for span_s at least, or the last `most` keys where more come in. */
 struct seen *seen_new(int64_t span_s, size_t most);
 void seen_free(struct seen *seen);
 

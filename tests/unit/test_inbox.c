@@ -943,6 +943,30 @@ test_half_lines_do_not_fill_memory(void **state)
 	tear_down(bench);
 }
 
+/* Nor do those that are over the limit already. */
+static void
+test_half_lines_over_the_limit_do_not_fill_memory(void **state)
+{
+	struct bench *bench = set_up_inbox();
+	size_t length = RECORD_BYTES_MAX + MIB;
+	char *line = make_line(length);
+	int one = dial(bench), two = dial(bench);
+	size_t sent;
+
+	(void)state;
+	assert_int_equal(push(bench, one, line, length), length);
+	sent = push(bench, two, line, length);
+	assert_true(sent < MIB);
+	say(bench, one, "\n");
+	expect_refusal(bench, one, "the line is longer than 16 MiB");
+	assert_int_equal(push(bench, two, line + sent, length - sent),
+	    length - sent);
+	free(line);
+	close(one);
+	close(two);
+	tear_down(bench);
+}
+
 static void
 test_half_a_line_does_not_hold_up_short_ones(void **state)
 {
@@ -1189,6 +1213,8 @@ main(void)
 		cmocka_unit_test(
 		    test_reads_on_when_one_that_left_is_dropped),
 		cmocka_unit_test(test_half_lines_do_not_fill_memory),
+		cmocka_unit_test(
+		    test_half_lines_over_the_limit_do_not_fill_memory),
 		cmocka_unit_test(
 		    test_half_a_line_does_not_hold_up_short_ones),
 		cmocka_unit_test(

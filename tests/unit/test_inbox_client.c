@@ -467,13 +467,12 @@ listen_at(const struct bench *bench)
 	return fd;
 }
 
-/* The client's next connection, with what it sent first. */
+/* The client's next connection. */
 static int
-accept_client(struct bench *bench, int listener)
+accept_first(struct bench *bench, int listener)
 {
 	struct pollfd both[] = { { .fd = listener, .events = POLLIN },
 	    { .fd = bench->set, .events = POLLIN } };
-	char sent[16];
 	int fd;
 
 	while (poll(both, 2, PATIENCE_MS) > 0 && both[0].revents == 0)
@@ -481,6 +480,16 @@ accept_client(struct bench *bench, int listener)
 	assert_int_equal(both[0].revents, POLLIN);
 	fd = accept(listener, NULL, NULL);
 	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The same with what it sent first. */
+static int
+accept_client(struct bench *bench, int listener)
+{
+	int fd = accept_first(bench, listener);
+	char sent[16];
+
 	settle(bench);
 	assert_int_equal(recv(fd, sent, sizeof sent, MSG_DONTWAIT), 8);
 	assert_memory_equal(sent, "{\"n\":1}\n", 8);
@@ -493,6 +502,7 @@ test_takes_nothing_else_for_an_answer(void **state)
 {
 	static const char *const answers[] = { "hello\n", "{}\n", "[]\n",
 	    "{\"ok\":false}\n", "{\"ok\":\"true\"}\n", "{\"ok\":1}\n", "\n",
+	    "{\"error\":\"no\"}\n",
 	    "{\"ok\":false,\"error\":7}\n", "{\"ok\":false,\"error\":\"no\","
 	    "\"retry\":true}\n", "{\"ok\":true", "" };
 
@@ -568,6 +578,162 @@ test_takes_no_answer_to_what_it_has_not_sent(void **state)
 	tear_down(bench);
 }
 
+static void
+expect_sent(struct bench *bench, int fd, const char *wanted, size_t length)
+{
+	char *sent = xmalloc(length);
+
+	for (size_t at = 0; at < length;) {
+		struct pollfd both[] = { { .fd = fd, .events = POLLIN },
+		    { .fd = bench->set, .events = POLLIN } };
+		ssize_t count = recv(fd, sent + at, length - at,
+		    MSG_DONTWAIT);
+
+		if (count > 0) {
+			at += (size_t)count;
+			continue;
+		}
+		assert_int_equal(count, -1);
+		assert_true(poll(both, 2, PATIENCE_MS) > 0);
+		events_dispatch(bench->set);
+	}
+	assert_memory_equal(sent, wanted, length);
+	free(sent);
+}
+
+/* What came behind it is repeated, too: the order stays. */
+static void
+test_what_is_refused_for_now_keeps_its_place(void **state)
+{
+	static const char refusal[] = "{\"ok\":false,\"error\":\"full\","
+	    "\"retry\":true}\n{\"ok\":true}\n";
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), fd;
+
+	(void)state;
+	hand_in(bench, "{\"n\":1}");
+	fd = accept_client(bench, listener);
+	hand_in(bench, "{\"n\":2}");
+	expect_sent(bench, fd, "{\"n\":2}\n", 8);
+	assert_int_equal(send(fd, refusal, strlen(refusal), 0),
+	    (ssize_t)strlen(refusal));
+	settle(bench);
+	assert_int_equal(bench->done + bench->refused, 0);
+	close(fd);
+	fd = accept_first(bench, listener);
+	expect_sent(bench, fd, "{\"n\":1}\n{\"n\":2}\n", 16);
+	close(fd);
+	close(listener);
+	tear_down(bench);
+}
+
+/* The server answers before it has it all, or dies; the client goes in it. */
+static void
+test_half_a_line_is_no_line(void **state)
+{
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), fd;
+	char *line = xmalloc(4 * MIB), byte;
+
+	(void)state;
+	memset(line, 'x', 4 * MIB);
+	line[4 * MIB - 1] = '\n';
+	assert_true(inbox_client_send(bench->client, line, 4 * MIB - 1,
+	    note_done, bench));
+	hand_in(bench, "{\"n\":2}");
+	fd = accept_first(bench, listener);
+	settle(bench);
+	assert_int_equal(send(fd, "{\"ok\":true}\n", 12, 0), 12);
+	settle(bench);
+	assert_int_equal(bench->done, 0);
+	close(fd);
+
+	fd = accept_first(bench, listener);
+	expect_sent(bench, fd, line, MIB);
+	settle(bench);
+	close(fd);
+
+	fd = accept_first(bench, listener);
+	expect_sent(bench, fd, line, 4 * MIB);
+	expect_sent(bench, fd, "{\"n\":2}\n", 8);
+	assert_int_equal(send(fd, "{\"ok\":true}\n{\"ok\":true}\n", 24, 0),
+	    24);
+	run_until(bench, &bench->done, 2);
+	assert_true(inbox_client_send(bench->client, line, 4 * MIB - 1,
+	    note_done, bench));
+	settle(bench);
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	inbox_client_free(bench->client);
+	bench->client = NULL;
+	free(line);
+	settle(bench);
+	close(fd);
+	close(listener);
+	tear_down(bench);
+}
+
+static void
+test_hands_in_with_an_answer_at_the_door(void **state)
+{
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), fd;
+
+	(void)state;
+	hand_in(bench, "{\"n\":1}");
+	fd = accept_client(bench, listener);
+	assert_int_equal(send(fd, "{\"ok\":true}\n", 12, 0), 12);
+	hand_in(bench, "{\"n\":2}");
+	close(fd);
+	hand_in(bench, "{\"n\":3}");
+	assert_int_equal(bench->done, 0);
+	run_until(bench, &bench->done, 1);
+	fd = accept_first(bench, listener);
+	expect_sent(bench, fd, "{\"n\":2}\n{\"n\":3}\n", 16);
+	close(fd);
+	close(listener);
+	tear_down(bench);
+}
+
+/* One line in the log and a few tries, however long it takes. */
+static void
+test_neither_hammers_nor_babbles(void **state)
+{
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), before = dup(STDERR_FILENO);
+	int64_t end_ms = clock_steady_ms() + 400;
+	FILE *said = tmpfile();
+	int connections = 0, lines = 0;
+
+	(void)state;
+	assert_non_null(said);
+	dup2(fileno(said), STDERR_FILENO);
+	hand_in(bench, "{\"n\":1}");
+	while (clock_steady_ms() < end_ms) {
+		struct pollfd both[] = { { .fd = listener, .events = POLLIN },
+		    { .fd = bench->set, .events = POLLIN } };
+
+		poll(both, 2, 10);
+		if (both[0].revents != 0) {
+			int fd = accept(listener, NULL, NULL);
+
+			connections++;
+			send(fd, "hello\n", 6, 0);
+			close(fd);
+		}
+		events_dispatch(bench->set);
+	}
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(said);
+	for (int byte; (byte = getc(said)) != EOF;)
+		lines += byte == '\n';
+	fclose(said);
+	assert_in_range(connections, 2, 60);
+	assert_int_equal(lines, 1);
+	close(listener);
+	tear_down(bench);
+}
+
 int
 main(void)
 {
@@ -593,6 +759,11 @@ main(void)
 		cmocka_unit_test(test_takes_no_answer_that_was_not_asked_for),
 		cmocka_unit_test(
 		    test_takes_no_answer_to_what_it_has_not_sent),
+		cmocka_unit_test(
+		    test_what_is_refused_for_now_keeps_its_place),
+		cmocka_unit_test(test_half_a_line_is_no_line),
+		cmocka_unit_test(test_hands_in_with_an_answer_at_the_door),
+		cmocka_unit_test(test_neither_hammers_nor_babbles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
