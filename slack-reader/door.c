@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sysexits.h>
 
 #include "clock.h"
 #include "memory.h"
@@ -13,6 +14,8 @@
 
 /* How far an event may go ahead of those that came just before it. */
 #define OVERTAKES_MAX 32
+
+#define LAG_MOST_US (2 * 3600 * INT64_C(1000000))
 
 /* While the journal cannot be written it is tried that often, and whenever
  * something comes in. */
@@ -27,6 +30,8 @@ struct guest {
 	char *channel;		/* of the event */
 	char *ts;		/* of a new message, else NULL */
 	bool is_backfill;
+	bool has_noted_id;	/* as come in, by this one */
+	bool has_noted_ts;
 	bool is_own;
 	bool is_held;
 	struct timer hold;
@@ -44,7 +49,7 @@ struct door {
 	struct buffer line;
 	struct queue waiting;
 	struct queue written;	/* to the journal, not yet durable */
-	size_t backfill_count;
+	size_t own_count;	/* from nobody, who would ask again */
 	int64_t next_seq;
 	int64_t lag_us;		/* of the last live message behind its `ts` */
 	int64_t shut_ms;	/* when nothing could be written any more, or 0 */
@@ -88,7 +93,7 @@ free_guest(struct guest *guest)
 	struct door *door = guest->door;
 
 	timers_cancel(door->settings.timers, &guest->hold);
-	door->backfill_count -= guest->is_backfill;
+	door->own_count -= guest->origin.kind == FROM_NOBODY;
 	free(guest->text);
 	free(guest->event_id);
 	free(guest->channel);
@@ -150,26 +155,28 @@ is_new_message(struct record *event)
 
 /* Note it as come in; false where it had come before. */
 static bool
-note_arrival(struct door *door, const struct guest *guest)
+note_arrival(struct door *door, struct guest *guest)
 {
 	struct seen *seen = door->settings.seen;
 	int64_t now_s = clock_steady_s();
-	bool is_new = true;
 
 	if (guest->event_id != NULL)
-		is_new &= !seen_note(seen, guest->event_id, "", now_s);
+		guest->has_noted_id = !seen_note(seen, guest->event_id, "",
+		    now_s);
 	if (guest->ts != NULL)
-		is_new &= !seen_note(seen, guest->channel, guest->ts, now_s);
-	return is_new;
+		guest->has_noted_ts = !seen_note(seen, guest->channel,
+		    guest->ts, now_s);
+	return (guest->event_id == NULL || guest->has_noted_id) &&
+	    (guest->ts == NULL || guest->has_noted_ts);
 }
 
 /* It did not get into the journal: the next time it is new again. */
 static void
 forget_arrival(struct door *door, const struct guest *guest)
 {
-	if (guest->event_id != NULL)
+	if (guest->has_noted_id)
 		seen_forget(door->settings.seen, guest->event_id, "");
-	if (guest->ts != NULL)
+	if (guest->has_noted_ts)
 		seen_forget(door->settings.seen, guest->channel, guest->ts);
 }
 
@@ -188,7 +195,7 @@ make_guest(struct door *door, const struct arrival *arrival)
 		guest->ts = copy_or_null(record_string(door->record,
 		    RECORD_TS));
 	guest->is_backfill = arrival->is_backfill;
-	door->backfill_count += arrival->is_backfill;
+	door->own_count += arrival->origin.kind == FROM_NOBODY;
 	return guest;
 }
 
@@ -313,32 +320,41 @@ door_take(struct door *door, const struct arrival *arrival)
 	join_queue(door, guest);
 }
 
-void
-door_report(struct door *door, const char *channel, const char *reason,
-    const struct arrival_origin *origin)
+static void
+append_trouble(struct buffer *text, const struct trouble *trouble)
 {
-	struct buffer text = { 0 };
-	struct arrival arrival = { .origin = *origin };
-
-	warnx("%s", reason);
-	buffer_append_string(&text, "{\"type\":\"error\",\"error\":{\"stage\":\""
+	buffer_append_string(text, "{\"type\":\"error\",\"error\":{\"stage\":\""
 	    STAGE "\",\"reason\":");
-	buffer_append_json(&text, reason, strlen(reason));
-	buffer_append_string(&text, "}");
-	if (channel != NULL) {
-		buffer_append_string(&text, ",\"channel\":");
-		buffer_append_json(&text, channel, strlen(channel));
+	buffer_append_json(text, trouble->reason, strlen(trouble->reason));
+	buffer_append_string(text, "}");
+	if (trouble->channel != NULL) {
+		buffer_append_string(text, ",\"channel\":");
+		buffer_append_json(text, trouble->channel,
+		    strlen(trouble->channel));
 	}
-	buffer_append_string(&text, "}");
-	arrival.text = text.data;
-	arrival.length = text.length;
-	if (record_parse(door->record, text.data, text.length) == 0) {
-		struct guest *guest = make_guest(door, &arrival);
+	buffer_append_string(text, "}");
+}
 
+void
+door_report(struct door *door, const struct trouble *trouble)
+{
+	struct arrival arrival = { .event_id = trouble->event_id,
+	    .origin = trouble->origin };
+	struct buffer text = { 0 };
+	struct guest *guest;
+
+	append_trouble(&text, trouble);
+	if (record_parse(door->record, text.data, text.length) == -1)
+		errx(EX_SOFTWARE, "a report is no record");
+	guest = make_guest(door, &arrival);
+	if (note_arrival(door, guest)) {
+		warnx("%s", trouble->reason);
 		guest->text = text.data;
 		guest->length = text.length;
-		TAILQ_INSERT_TAIL(&door->waiting, guest, next);
+	} else {
+		buffer_free(&text);
 	}
+	TAILQ_INSERT_TAIL(&door->waiting, guest, next);
 }
 
 static void
@@ -385,13 +401,13 @@ door_look_again(struct door *door)
 bool
 door_has_room(const struct door *door)
 {
-	return door->shut_ms == 0 && door->backfill_count < DOOR_BACKFILL_MAX;
+	return door->shut_ms == 0 && door->own_count < DOOR_BACKFILL_MAX;
 }
 
 bool
 door_is_safe(const struct door *door)
 {
-	return door->backfill_count == 0;
+	return door->own_count == 0;
 }
 
 static void
@@ -464,8 +480,7 @@ shut(struct door *door, const char *reason)
 static void
 refuse(struct door *door, struct guest *guest, const char *reason)
 {
-	if (guest->text != NULL)
-		forget_arrival(door, guest);
+	forget_arrival(door, guest);
 	door->settings.refused(&guest->origin, reason, door->settings.arg);
 	free_guest(guest);
 }
@@ -517,8 +532,13 @@ door_commit(struct door *door, bool all)
 		tell_refused(door, errno);
 }
 
+/* A clock that is behind Slack's, or a message that came late, must not make
+ * it later, or much too early. */
 int64_t
 door_slack_time(const struct door *door, int64_t time_us)
 {
-	return time_us - door->lag_us;
+	if (door->lag_us <= 0)
+		return time_us;
+	return time_us - (door->lag_us < LAG_MOST_US ? door->lag_us
+	    : LAG_MOST_US);
 }

@@ -77,9 +77,17 @@ void door_open(struct door *door, struct journal *journal, int64_t next_seq);
 /* Take something in; what becomes of it is told after door_commit. */
 void door_take(struct door *door, const struct arrival *arrival);
 
-/* Put in a record that says what went wrong, in a channel or NULL. */
-void door_report(struct door *door, const char *channel, const char *reason,
-    const struct arrival_origin *origin);
+/*
+ * Put in a record that says what went wrong, in a channel or NULL. What has an
+ * event id is said once.
+ */
+struct trouble {
+	const char *reason;
+	const char *channel;	/* or NULL */
+	const char *event_id;	/* or NULL */
+	struct arrival_origin origin;
+};
+void door_report(struct door *door, const struct trouble *trouble);
 
 /* Remember a record of the journal, so that it does not come in twice. */
 void door_recall(struct door *door, struct record *record);
@@ -90,7 +98,8 @@ void door_look_again(struct door *door);
 /* Is there room for fetched messages? */
 bool door_has_room(const struct door *door);
 
-/* Has everything that was fetched been written? */
+/* Is everything durable that nobody would send again: messages that were
+ * fetched, and reports? */
 bool door_is_safe(const struct door *door);
 
 /*
@@ -100,8 +109,8 @@ bool door_is_safe(const struct door *door);
 void door_commit(struct door *door, bool all);
 
 /*
- * A moment of this machine's clock as Slack's clock shows it, as far as
- * that is known from the messages of late.
+ * A moment of this machine's clock as Slack's clock shows it or earlier, as far
+ * as that is known from the messages of late.
  */
 int64_t door_slack_time(const struct door *door, int64_t time_us);
 

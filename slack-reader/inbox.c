@@ -64,7 +64,6 @@ struct inbox {
 	struct client *long_one;	/* whose long line is being read */
 	struct timer stall;
 	struct json_index index;
-	bool is_paused;
 };
 
 static void accept_clients(void *arg);
@@ -171,7 +170,7 @@ find_client(struct inbox *inbox, uint64_t number)
 static void
 watch_listener(struct inbox *inbox)
 {
-	if (inbox->count < INBOX_CLIENTS_MAX && !inbox->is_paused)
+	if (inbox->count < INBOX_CLIENTS_MAX)
 		events_watch(inbox->settings.set, &inbox->listener, EPOLLIN);
 	else
 		events_ignore(inbox->settings.set, &inbox->listener);
@@ -180,7 +179,7 @@ watch_listener(struct inbox *inbox)
 static bool
 has_room(const struct inbox *inbox)
 {
-	return !inbox->is_paused && inbox->bytes < INBOX_BYTES_MAX;
+	return inbox->bytes < INBOX_BYTES_MAX;
 }
 
 static bool
@@ -567,13 +566,7 @@ inbox_refuse(struct inbox *inbox, uint64_t number, const char *reason)
 	if (client == NULL || client->first == NULL)
 		return;
 	append_refusal(&client->answers, reason, true);
+	client->has_ended = true;
+	client->has_lines = false;
 	pass_answer_on(client);
-}
-
-void
-inbox_pause(struct inbox *inbox, bool is_paused)
-{
-	inbox->is_paused = is_paused;
-	watch_listener(inbox);
-	watch_clients(inbox);
 }

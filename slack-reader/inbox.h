@@ -52,11 +52,9 @@ struct inbox *inbox_open(const struct inbox_settings *settings);
 void inbox_free(struct inbox *inbox);
 
 /* Answer the client's oldest line that waits; a client that left is no error.
- * What is refused here may be handed in again later. */
+ * What is refused here may be handed in again later, and so that it stays
+ * in its order nothing more is read from that connection. */
 void inbox_accept(struct inbox *inbox, uint64_t client, int64_t seq);
 void inbox_refuse(struct inbox *inbox, uint64_t client, const char *reason);
-
-/* Read no further lines, or go on. */
-void inbox_pause(struct inbox *inbox, bool is_paused);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <err.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,11 +35,14 @@
 #define JOURNAL_EXPIRE_MS (10 * 60 * 1000)
 
 /* Slack sends again what it thinks undelivered, 6 minutes later at most. */
-#define BACKFILL_MARGIN_US (10 * 60 * INT64_C(1000000))
+#define BACKFILL_MARGIN_US (7 * 60 * INT64_C(1000000))
 
 /* While others take part of the events, history is read that often: 5 minutes
  * for pings of 25 s. */
 #define CATCH_UP_PINGS 12
+#define RECOUNT_CATCH_UPS 3	/* then Slack is made to count anew */
+
+#define MINUTE_US INT64_C(60000000)
 
 #define HELLO_MS 12000
 #define STABLE_MS 30000
@@ -54,6 +59,9 @@ struct live {
 	struct timers *timers;
 	struct timer expiry;
 	struct timer catch_up;
+	struct timer again;		/* what Slack withheld */
+	int64_t again_since_us;
+	unsigned catch_ups;		/* in a row */
 
 	struct journal *journal;
 	struct seen *seen;
@@ -78,24 +86,44 @@ struct live {
 
 /* --- what comes in --------------------------------------------------------*/
 
+/* What is withheld later in that minute is fetched when it is over. */
+static void
+fetch_withheld(struct live *live, int64_t minute_us)
+{
+	int64_t left_us = minute_us + 2 * MINUTE_US - clock_now_us();
+
+	backfill_request(live->backfill, minute_us - MINUTE_US);
+	if (!live->again.is_set || minute_us < live->again_since_us)
+		live->again_since_us = minute_us;
+	timers_set(live->timers, &live->again,
+	    left_us > MINUTE_US ? left_us / 1000 : MINUTE_US / 1000);
+}
+
+static void
+fetch_again(void *arg)
+{
+	struct live *live = arg;
+
+	backfill_request(live->backfill, live->again_since_us - MINUTE_US);
+}
+
 static void
 take_rate_limit(struct live *live, const struct delivery *delivery,
     const struct arrival_origin *origin)
 {
 	struct buffer reason = { 0 };
-	char minute[CLOCK_TEXT_BYTES];
+	char minute[CLOCK_TEXT_BYTES], key[CLOCK_TEXT_BYTES + 32];
 
 	clock_format(delivery->minute * 1000000, minute);
+	snprintf(key, sizeof key, "app_rate_limited:%s", minute);
 	buffer_printf(&reason, "Slack withheld events of the minute %s"
 	    " (app_rate_limited: over 30,000 in an hour); messages are fetched"
 	    " from its history", minute);
-	if (seen_note(live->seen, "app_rate_limited", minute,
-	    clock_steady_s()))
-		socket_mode_acknowledge(live->socket_mode, &origin->socket);
-	else
-		door_report(live->door, NULL, buffer_string(&reason), origin);
+	door_report(live->door, &(struct trouble){
+	    .reason = buffer_string(&reason), .event_id = key,
+	    .origin = *origin });
 	buffer_free(&reason);
-	backfill_request(live->backfill, delivery->minute * 1000000);
+	fetch_withheld(live, delivery->minute * 1000000);
 }
 
 static void
@@ -176,9 +204,9 @@ static void
 report_lost(const char *channel, const char *sentence, void *arg)
 {
 	struct live *live = arg;
-	struct arrival_origin nobody = { .kind = FROM_NOBODY };
 
-	door_report(live->door, channel, sentence, &nobody);
+	door_report(live->door, &(struct trouble){ .reason = sentence,
+	    .channel = channel });
 }
 
 /* --- what becomes of it ---------------------------------------------------*/
@@ -204,23 +232,24 @@ refuse_arrival(const struct arrival_origin *origin, const char *reason,
 		inbox_refuse(live->inbox, origin->client, reason);
 }
 
-/* Fetch what came since then, a moment of the steady clock. */
+/* Fetch what came since then, a moment of our clock. */
 static void
-fill_gap(int64_t since_ms, void *arg)
+fetch_since(struct live *live, int64_t since_us)
 {
-	struct live *live = arg;
-	int64_t since_us = clock_now_us() -
-	    (clock_steady_ms() - since_ms) * 1000;
-
-	if (!live->is_connected && live->last_received_us == 0) {
-		live->is_connected = true;	/* the very first start */
-		return;
-	}
-	if (!live->is_connected)
-		since_us = live->last_received_us;
-	live->is_connected = true;
 	backfill_request(live->backfill,
 	    door_slack_time(live->door, since_us) - BACKFILL_MARGIN_US);
+}
+
+/* Before the very first connection there was nothing to be missed. */
+static void
+fill_gap(int64_t since_us, void *arg)
+{
+	struct live *live = arg;
+	bool is_first = !live->is_connected && live->last_received_us == 0;
+
+	live->is_connected = true;
+	if (!is_first)
+		fetch_since(live, since_us);
 }
 
 /* A ghost keeps what it was given; Slack gives up on it after 6 minutes. */
@@ -230,8 +259,15 @@ catch_up(void *arg)
 	struct live *live = arg;
 	int64_t pause_ms = CATCH_UP_PINGS * live->options->ping_ms;
 
-	if (socket_mode_foreign(live->socket_mode) > 0)
-		fill_gap(clock_steady_ms() - 2 * pause_ms, live);
+	live->catch_ups++;
+	if (socket_mode_foreign(live->socket_mode) == 0)
+		live->catch_ups = 0;
+	else
+		fetch_since(live, clock_now_us() - 2 * pause_ms * 1000);
+	if (live->catch_ups == RECOUNT_CATCH_UPS) {
+		live->catch_ups = 0;
+		socket_mode_recount(live->socket_mode);
+	}
 	timers_set(live->timers, &live->catch_up, pause_ms);
 }
 
@@ -246,7 +282,9 @@ notice_event(struct record *event, void *arg)
 static void
 reopen(int64_t shut_ms, void *arg)
 {
-	fill_gap(shut_ms, arg);
+	int64_t shut_for_us = (clock_steady_ms() - shut_ms) * 1000;
+
+	fetch_since(arg, clock_now_us() - shut_for_us);
 }
 
 static void
@@ -339,6 +377,7 @@ open_loop(struct live *live)
 	events_watch(live->set, &live->signals, EPOLLIN);
 	live->expiry = (struct timer){ .due = expire_journal, .arg = live };
 	live->catch_up = (struct timer){ .due = catch_up, .arg = live };
+	live->again = (struct timer){ .due = fetch_again, .arg = live };
 	live->links = links_new(&(struct links_settings){
 	    .set = live->set, .timers = live->timers,
 	    .ca_file = live->options->ca_file });
@@ -388,6 +427,19 @@ open_door(struct live *live)
 	    .reopened = reopen, .arg = live });
 }
 
+static void
+report_short_journal(struct live *live, int64_t last)
+{
+	struct buffer reason = { 0 };
+
+	buffer_printf(&reason, "the journal ends with record %" PRId64 ", but"
+	    " records up to %" PRId64 " have gone out: it was removed or"
+	    " damaged, and what came since then can not be told", last,
+	    live->options->after);
+	report_lost(NULL, buffer_string(&reason), live);
+	buffer_free(&reason);
+}
+
 /* What the journal tells goes to parts that must be there before it. */
 static void
 open_journal(struct live *live)
@@ -405,6 +457,10 @@ open_journal(struct live *live)
 	    (last > options->after ? last : options->after) + 1);
 	journal_seek(live->journal,
 	    options->after >= 0 ? options->after : INT64_MAX);
+	if (options->after > last)
+		report_short_journal(live, last);
+	if (live->last_received_us != 0)
+		fetch_since(live, live->last_received_us);
 	live->outlet = outlet_new(live->set, live->timers, live->journal);
 	expire_journal(live);
 }

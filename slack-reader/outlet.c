@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "downstream.h"
 #include "events.h"
 #include "memory.h"
@@ -14,8 +15,10 @@
 #define READ_BYTES 65536
 #define READS_MAX 64		/* in one turn, then others have theirs */
 
-/* While leaving, so long may the reader take nothing. */
+/* While leaving, so long may the reader take nothing, and so long may all of
+ * it last: what is left is in the journal. */
 #define FAREWELL_MS 5000
+#define FAREWELL_MOST_MS 30000
 
 struct outlet {
 	int set;
@@ -26,6 +29,7 @@ struct outlet {
 	struct timer more;		/* the turn after too many reads */
 	struct timer farewell;
 	bool is_leaving;
+	int64_t leave_ms;		/* since when */
 	bool is_over;
 	int error;			/* of the output, or 0 */
 };
@@ -39,7 +43,8 @@ note_ready(void *arg)
 	if (downstream_is_empty(outlet->downstream)) {
 		outlet->error = EPIPE;
 		outlet->is_over = true;
-	} else if (outlet->is_leaving) {
+	} else if (outlet->is_leaving &&
+	    clock_steady_ms() - outlet->leave_ms < FAREWELL_MOST_MS) {
 		timers_set(outlet->timers, &outlet->farewell, FAREWELL_MS);
 	}
 }
@@ -133,6 +138,7 @@ void
 outlet_leave(struct outlet *outlet)
 {
 	outlet->is_leaving = true;
+	outlet->leave_ms = clock_steady_ms();
 	timers_set(outlet->timers, &outlet->farewell, FAREWELL_MS);
 }
 

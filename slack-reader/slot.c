@@ -17,6 +17,7 @@
 #define APP_TOKEN "SLACK_APP_TOKEN"
 #define BACKOFF_FIRST_MS 1000
 #define REFRESH_MOST_MS 5000	/* within the 10 s after a warning */
+#define REFRESHES_QUICK 4	/* in a row; then patience is due */
 #define DISABLED_FIRST_MS 60000
 #define DISABLED_MOST_MS 600000
 #define TOO_MANY_FIRST_MS 30000
@@ -43,6 +44,7 @@ struct connection {
 	struct link *link;	/* NULL: there is none */
 	uint64_t number;
 	int64_t lifetime_s;
+	int64_t proven_us;	/* alive, by the clock of the day */
 	size_t unanswered;	/* envelopes */
 	struct timer timer;	/* its next ping, or the end of its last acks */
 };
@@ -164,6 +166,8 @@ refresh(struct slot *slot)
 	if (slot->is_closed || slot->opening != RESTING)
 		return;
 	slot->is_refresh = true;
+	if (slot->refreshes.failures >= REFRESHES_QUICK)
+		slot->refreshes.most_ms = slot->settings.mode->backoff_most_ms;
 	wait_ms(slot, backoff_next_ms(&slot->refreshes));
 }
 
@@ -189,6 +193,7 @@ reset_backoff(void *arg)
 
 	slot->repairs.failures = 0;
 	slot->refreshes.failures = 0;
+	slot->refreshes.most_ms = REFRESH_MOST_MS;
 	slot->disabled.failures = 0;
 	slot->too_many.failures = 0;
 	slot->is_alone = false;
@@ -261,19 +266,45 @@ fail_attempt(struct slot *slot, const char *reason, int64_t least_ms)
 
 /* --- life -----------------------------------------------------------------*/
 
+/* A pong should come each ping_ms: what is silent for longer may be dead. */
+static bool
+is_doubtful(const struct slot *slot)
+{
+	return link_silent_ms(slot->live.link) >
+	    slot->settings.mode->ping_ms * 3 / 2;
+}
+
+/*
+ * Note that the live connection was heard. Between two such times lies a ping,
+ * or the machine slept, which neither the steady clock nor the kernel counts:
+ * then what came meanwhile is missing.
+ */
+static void
+note_life(struct slot *slot, int64_t silent_ms)
+{
+	struct connection *live = &slot->live;
+	int64_t now_us = clock_now_us();
+	int64_t before_us = live->proven_us;
+
+	live->proven_us = now_us - silent_ms * 1000;
+	if (before_us != 0 &&
+	    now_us - before_us > 2 * DEAD(slot->settings.mode->ping_ms) * 1000)
+		slot->settings.died(before_us, slot->settings.arg);
+}
+
 static void
 declare_dead(struct slot *slot, int64_t silent_ms)
 {
-	char line[256];
+	int64_t since_us = slot->live.proven_us;
+	char reason[160];
 
-	snprintf(line, sizeof line, "dead, %s was not heard for %" PRId64
-	    " s", link_host(slot->live.link), silent_ms / 1000);
+	snprintf(reason, sizeof reason, "dead, %.100s was not heard for %"
+	    PRId64 " s", link_host(slot->live.link), silent_ms / 1000);
 	drop(&slot->live);
 	cancel_timer(slot, &slot->refresh);
 	cancel_timer(slot, &slot->stable);
-	slot->settings.died(clock_steady_ms() - silent_ms,
-	    slot->settings.arg);
-	replace(slot, line);
+	slot->settings.died(since_us, slot->settings.arg);
+	replace(slot, reason);
 }
 
 /* Ping, and look for a sign of life since the last time. */
@@ -290,6 +321,7 @@ check_life(void *arg)
 		declare_dead(slot, silent_ms);
 		return;
 	}
+	note_life(slot, silent_ms);
 	link_ping(live->link);
 	set_timer(slot, &live->timer, left_ms < ping_ms ? left_ms : ping_ms);
 }
@@ -320,11 +352,14 @@ take_over(struct slot *slot)
 {
 	bool was_live = slot->live.link != NULL;
 
+	if (was_live && is_doubtful(slot))
+		slot->settings.died(slot->live.proven_us, slot->settings.arg);
 	cancel_timer(slot, &slot->pause);
 	leave(slot, false);
 	slot->live.number = slot->coming.number;
 	slot->live.unanswered = slot->coming.unanswered;
 	slot->live.link = take_link(&slot->coming);
+	slot->live.proven_us = clock_now_us();
 	slot->opening = RESTING;
 	set_timer(slot, &slot->live.timer, slot->settings.mode->ping_ms);
 	set_timer(slot, &slot->stable, slot->settings.mode->stable_ms);
@@ -362,7 +397,7 @@ retire(struct connection *connection, const char *reason, int64_t pause_ms)
 		return;
 	leave(slot, true);
 	cancel_timer(slot, &slot->stable);
-	slot->settings.lost(slot->settings.arg);
+	slot->settings.lost(slot->live.proven_us, slot->settings.arg);
 	fail_attempt(slot, reason, pause_ms);
 }
 
@@ -457,20 +492,20 @@ take_message(struct link *link, const char *text, size_t length, void *arg)
 	}
 }
 
-/* A pong should have come each ping_ms: was it dead before? */
 static void
 take_loss(struct slot *slot, const char *reason)
 {
-	int64_t silent_ms = link_silent_ms(take_link(&slot->live));
+	int64_t since_us = slot->live.proven_us;
+	bool was_dead = is_doubtful(slot);
 	char line[256];
 
+	take_link(&slot->live);
 	cancel_timer(slot, &slot->refresh);
 	cancel_timer(slot, &slot->stable);
-	if (silent_ms > slot->settings.mode->ping_ms * 3 / 2)
-		slot->settings.died(clock_steady_ms() - silent_ms,
-		    slot->settings.arg);
+	if (was_dead)
+		slot->settings.died(since_us, slot->settings.arg);
 	else
-		slot->settings.lost(slot->settings.arg);
+		slot->settings.lost(since_us, slot->settings.arg);
 	snprintf(line, sizeof line, "lost, %s", reason);
 	replace(slot, line);
 }
@@ -574,7 +609,7 @@ begin(struct slot *slot)
 
 	if (slot->is_alone && slot->live.link != NULL) {
 		leave(slot, true);
-		slot->settings.lost(slot->settings.arg);
+		slot->settings.lost(slot->live.proven_us, slot->settings.arg);
 	}
 	if (slot->leaving.link != NULL) {
 		slot->opening = CLEARING;
@@ -643,6 +678,19 @@ slot_connections(const struct slot *slot)
 {
 	return (slot->live.link != NULL) + (slot->leaving.link != NULL) +
 	    (slot->coming.link != NULL);
+}
+
+size_t
+slot_greeted_connections(const struct slot *slot)
+{
+	return (slot->live.link != NULL) + (slot->leaving.link != NULL);
+}
+
+void
+slot_refresh(struct slot *slot)
+{
+	if (slot->live.link != NULL)
+		refresh(slot);
 }
 
 static void

@@ -22,11 +22,14 @@ struct slot_settings {
 	/* A connection said hello; Slack counts so many of the app. */
 	void (*greeted)(int64_t connections, void *arg);
 
-	/* A connection is gone that had said hello. */
-	void (*lost)(void *arg);
+	/*
+	 * A connection is gone that had said hello; since_us is when it was
+	 * last known to be alive, by the clock of the day.
+	 */
+	void (*lost)(int64_t since_us, void *arg);
 
-	/* The same, but it had been dead since that time before. */
-	void (*died)(int64_t since_ms, void *arg);
+	/* Whatever came over a connection since then is missing. */
+	void (*died)(int64_t since_us, void *arg);
 
 	/* Slack will not have us: all slots must stop. */
 	void (*failed)(const char *sentence, void *arg);
@@ -46,8 +49,12 @@ void slot_open(struct slot *slot);
 /* Is there a connection that has said hello and is not being closed? */
 bool slot_is_live(const struct slot *slot);
 
-/* How many connections Slack may count. */
+/* How many connections there are; those Slack counts as they said hello. */
 size_t slot_connections(const struct slot *slot);
+size_t slot_greeted_connections(const struct slot *slot);
+
+/* Replace a connection that is live, though nothing is wrong with it. */
+void slot_refresh(struct slot *slot);
 
 /* Acknowledge on the connection it names; false where it is not here. */
 bool slot_acknowledge(struct slot *slot,

@@ -20,7 +20,7 @@ struct socket_mode {
 
 	/* events may have been missed, since when */
 	bool has_gap;
-	int64_t gap_since_ms;
+	int64_t gap_since_us;
 
 	int64_t foreign;	/* connections that are not ours, as told */
 	uint64_t puzzling;	/* messages that were passed over */
@@ -37,11 +37,19 @@ is_live(const struct socket_mode *mode)
 }
 
 static void
-note_gap(struct socket_mode *mode, int64_t since_ms)
+note_gap(struct socket_mode *mode, int64_t since_us)
 {
-	if (!mode->has_gap || since_ms < mode->gap_since_ms)
-		mode->gap_since_ms = since_ms;
+	if (!mode->has_gap || since_us < mode->gap_since_us)
+		mode->gap_since_us = since_us;
 	mode->has_gap = true;
+}
+
+/* Told at once, so that it is not forgotten with us. */
+static void
+tell_gap(struct socket_mode *mode, int64_t since_us)
+{
+	note_gap(mode, since_us);
+	mode->settings.gap(mode->gap_since_us, mode->settings.arg);
 }
 
 static void
@@ -50,7 +58,8 @@ report_foreign(struct socket_mode *mode, int64_t connections)
 	int64_t foreign = connections;
 
 	for (size_t i = 0; i < mode->settings.connections; i++)
-		foreign -= (int64_t)slot_connections(mode->slots[i]);
+		foreign -= (int64_t)slot_greeted_connections(
+		    mode->slots[i]);
 	if (foreign < 0 || connections == 0)
 		foreign = 0;
 	if (foreign != mode->foreign && foreign > 0)
@@ -64,28 +73,28 @@ static void
 take_greeting(int64_t connections, void *arg)
 {
 	struct socket_mode *mode = arg;
-	int64_t since_ms = mode->gap_since_ms;
+	int64_t since_us = mode->gap_since_us;
 
 	report_foreign(mode, connections);
 	if (!mode->has_gap)
 		return;
 	mode->has_gap = false;
-	mode->settings.gap(since_ms, mode->settings.arg);
+	mode->settings.gap(since_us, mode->settings.arg);
 }
 
 static void
-take_loss(void *arg)
+take_loss(int64_t since_us, void *arg)
 {
 	struct socket_mode *mode = arg;
 
 	if (!is_live(mode))
-		note_gap(mode, clock_steady_ms());
+		tell_gap(mode, since_us);
 }
 
 static void
-take_death(int64_t since_ms, void *arg)
+take_death(int64_t since_us, void *arg)
 {
-	note_gap(arg, since_ms);
+	tell_gap(arg, since_us);
 }
 
 static void
@@ -149,7 +158,7 @@ socket_mode_free(struct socket_mode *mode)
 void
 socket_mode_start(struct socket_mode *mode)
 {
-	note_gap(mode, clock_steady_ms());
+	note_gap(mode, clock_now_us());
 	for (size_t i = 0; i < mode->settings.connections; i++)
 		slot_open(mode->slots[i]);
 }
@@ -158,6 +167,12 @@ int64_t
 socket_mode_foreign(const struct socket_mode *mode)
 {
 	return mode->foreign;
+}
+
+void
+socket_mode_recount(struct socket_mode *mode)
+{
+	slot_refresh(mode->slots[0]);
 }
 
 void

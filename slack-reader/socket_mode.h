@@ -40,11 +40,11 @@ struct socket_mode_settings {
 	    const char *text, size_t length, void *arg);
 
 	/*
-	 * Events may have been missed since that time of the steady clock:
-	 * there was no connection, or one died without a word. Called when
-	 * a connection stands again.
+	 * Events may have been missed since that time of day: there is no
+	 * connection, or one died without a word. Called when that is seen,
+	 * and again when a connection stands; after the start only then.
 	 */
-	void (*gap)(int64_t since_ms, void *arg);
+	void (*gap)(int64_t since_us, void *arg);
 
 	/* No use to go on: the sentence says what a person must mend. */
 	void (*failed)(const char *sentence, void *arg);
@@ -63,6 +63,9 @@ void socket_mode_start(struct socket_mode *mode);
  * hello: they take events that we never see.
  */
 int64_t socket_mode_foreign(const struct socket_mode *mode);
+
+/* Let Slack count anew, by replacing a connection. */
+void socket_mode_recount(struct socket_mode *mode);
 
 /* Acknowledge, unless the connection is gone: Slack then sends it again. */
 void socket_mode_acknowledge(struct socket_mode *mode,

@@ -536,8 +536,10 @@ def test_after_reads_on_from_the_journal(reader):
     reader.stop()
     reader.output.write_bytes(b"")
     reader.start("--after", 1000)  # the journal was taken away
+    assert "removed" in reader.wait_records(
+        1, type="error", seq=1001)[0]["error"]["reason"]
     reader.slack.send("new")
-    assert reader.wait_records(1)[0]["seq"] == 1001
+    assert reader.wait_records(1, text="new")[0]["seq"] == 1002
 
 
 def test_a_torn_line_is_set_aside(reader):
@@ -564,6 +566,57 @@ def test_a_second_one_on_the_same_state_is_refused(reader):
     assert done.returncode == EX_TEMPFAIL
     reader.slack.send("undisturbed")
     reader.wait_records(1)
+
+
+def test_an_outage_is_not_forgotten_for_a_line_of_the_inbox(reader):
+    """What came in by the inbox meanwhile says nothing of Slack."""
+    reader.start(*QUICK)
+    sent = [reader.slack.send("before")]
+    reader.wait_records(1)
+    reader.slack.fail_next("apps.connections.open", times=99,
+                           error="internal_error")
+    reader.slack.fail_next("users.conversations", times=99,
+                           error="internal_error")
+    reader.slack.kill()
+    reader.wait_said("lost")
+    sent += [reader.slack.send("missed", quiet=True)]
+    since = json.loads((reader.state / "backfill.json").read_text())
+    assert since
+    assert Inbox(reader.inbox).say(b'{"type":"delivery"}').hear()["ok"]
+    reader.kill()
+    assert json.loads((reader.state / "backfill.json").read_text()) == since
+    reader.slack.control("heal")
+    reader.start(*QUICK)
+    reader.wait_records(1, text="missed")
+
+
+def test_a_twin_that_was_refused_is_new_again(reader):
+    reader.start("--connections", "1", wait=False)
+    reader.slack.wait_for("hello")
+    pid = reader.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    reader.slack.set(ack_deadline=1, retries=[1, 1, 1])
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (5000, limits[1]))
+    sent = reader.slack.send("both" * 5000, twin=True)
+    reader.wait_said("nothing is taken")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    reader.wait_records(1, ts=sent["ts"])
+    reader.slack.wait_until(lambda slack: slack.state()["pending"] == [], 20)
+    assert len([one for one in reader.journal
+                if one.get("ts") == sent["ts"]]) == 1
+
+
+def test_the_end_of_a_withheld_minute_is_fetched_too(reader):
+    reader.start()
+    minute = int(time.time()) - 115
+    reader.slack.control("rate_limit_notice", minute=minute)
+    reader.slack.control("rate_limit_notice", minute=minute)
+    reader.wait_records(1, type="error")
+    reader.slack.wait_for("api", method="conversations.history")
+    reader.slack.send("withheld later", quiet=True)
+    found, = reader.wait_records(1, text="withheld later", timeout=90)
+    assert found["backfill"] is True
+    assert len([one for one in reader.journal if one["type"] == "error"]) == 1
 
 
 # --- output ------------------------------------------------------------------
@@ -635,9 +688,8 @@ def test_a_full_journal_shuts_the_door(reader):
     read_end, write_end = os.pipe()  # what was not read cannot go
     reader.start("--journal-bytes", "64MiB", stdout=write_end)
     os.close(write_end)
-    inbox = Inbox(reader.inbox)
     line = json.dumps({"type": "api_message", "text": "x" * 4_000_000}).encode()
-    answers = [inbox.say(line).hear() for _ in range(20)]
+    answers = [Inbox(reader.inbox).say(line).hear() for _ in range(20)]
     assert answers[0]["ok"] and not answers[-1]["ok"]
     assert "full" in answers[-1]["error"]
     assert sum(path.stat().st_size for path in
@@ -647,7 +699,7 @@ def test_a_full_journal_shuts_the_door(reader):
         while taken < sum(answer["ok"] for answer in answers):
             taken += pipe.read1(1 << 20).count(b"\n")
         end = time.monotonic() + 15
-        while not (answer := inbox.say(line).hear())["ok"]:
+        while not (answer := Inbox(reader.inbox).say(line).hear())["ok"]:
             assert time.monotonic() < end, answer
             time.sleep(0.2)
     assert answer["seq"] == taken + 1
@@ -658,9 +710,8 @@ def test_a_full_disk_shuts_the_door(reader):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
     reader.start(preexec_fn=limit)
-    inbox = Inbox(reader.inbox)
     line = json.dumps({"type": "api_message", "text": "x" * 50_000}).encode()
-    answers = [inbox.say(line).hear() for _ in range(10)]
+    answers = [Inbox(reader.inbox).say(line).hear() for _ in range(10)]
     assert answers[0]["ok"] and not answers[-1]["ok"]
     sent = reader.slack.send("y" * 100_000)
     time.sleep(0.5)
