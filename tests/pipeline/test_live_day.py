@@ -3,22 +3,17 @@ at its most unpleasant, slack-reader killed at random moments. Nothing may be
 lost or doubled, nothing acknowledged that is not on disk."""
 import json
 import os
-import pathlib
 import random
-import signal
-import socket
 import subprocess
 import threading
 import time
-
-import pytest
 
 from conftest import BIN, CRASHES
 from slack import FakeSlack
 
 SECONDS = float(os.environ.get("ULTRON_DAY_SECONDS", "30"))
 SEED = int(os.environ.get("ULTRON_DAY_SEED", random.randrange(1 << 32)))
-RATE = 60
+RATE = float(os.environ.get("ULTRON_DAY_RATE", "60"))
 # Refreshes, deaths and black holes; 200,50,20 takes half an hour.
 STORM = [int(count) for count in os.environ.get(
     "ULTRON_STORM", "8,2,1").split(",")]
