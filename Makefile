@@ -47,6 +47,8 @@ BOOTSTRAP = /usr/share/javascript/bootstrap5/css/bootstrap.min.css
 WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*)) \
 	$(BUILD)/www/bootstrap.min.css
 
+# Most tests wait for something: several at once take half the time.
+WORKERS = 4
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 
 .PHONY: all help test check unit bench install clean
@@ -106,8 +108,8 @@ test:
 check: all
 	$(MAKE) unit
 	$(MAKE) SANITIZE=1 all unit
-	ULTRON_BIN=build/asan/bin $(PYTEST) tests/programs
-	$(PYTEST) tests
+	ULTRON_BIN=build/asan/bin $(PYTEST) -n $(WORKERS) tests/programs
+	$(PYTEST) -n $(WORKERS) tests
 
 bench: all
 	/usr/bin/python3 bench/bench.py

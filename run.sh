@@ -17,7 +17,8 @@ BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
 	libjs-bootstrap5'
 FAKE_SLACK_PACKAGES='python3 python3-aiohttp openssl'
 TEST_PACKAGES="$FAKE_SLACK_PACKAGES libcmocka-dev libasan8 libubsan1
-	python3-pytest python3-selenium chromium chromium-driver mandoc shellcheck
+	python3-pytest python3-pytest-xdist python3-selenium chromium
+	chromium-driver mandoc shellcheck
 	jq zip"
 
 # What ultron.conf may hold; the environment may hold the same.

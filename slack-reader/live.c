@@ -96,7 +96,7 @@ fetch_withheld(struct live *live, int64_t minute_us)
 	if (!live->again.is_set || minute_us < live->again_since_us)
 		live->again_since_us = minute_us;
 	timers_set(live->timers, &live->again,
-	    left_us > MINUTE_US ? left_us / 1000 : MINUTE_US / 1000);
+	    (left_us > MINUTE_US / 6 ? left_us : MINUTE_US / 6) / 1000);
 }
 
 static void
