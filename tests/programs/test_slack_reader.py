@@ -539,7 +539,7 @@ def test_a_stop_is_heard_while_nothing_is_written(program, tmp_path):
 # Wrong use, failing files, failing output.
 
 @pytest.mark.parametrize("args, reason", [
-    ([], "nothing to read: give --replay FILE"),
+    ([], "nothing to read: give --state DIR or --replay FILE"),
     (["--replay", "-", "--speed", "fast"], "--speed: expected a number"),
     (["--replay", "-", "--speed", "0"], "--speed: expected a number"),
     (["--replay", "-", "--clock", "noon"], "--clock: expected a time"),
