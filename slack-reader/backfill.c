@@ -17,7 +17,6 @@
 #define SECOND_US 1000000
 #define LIST_FIRST_PAUSE_MS 10000
 #define LIST_LONGEST_PAUSE_MS 60000
-#define NONE INT64_MAX
 
 struct backfill {
 	struct backfill_settings settings;
@@ -25,21 +24,26 @@ struct backfill {
 	struct backfill_report *report;
 	struct threads *threads;
 
-	/* not yet reported: that the file was damaged, and since when what is
-	 * too old was given up */
+	/* not yet told: that the file was damaged, that some is too old */
 	bool is_damaged;
-	int64_t given_up_us;
+	bool has_old;
+
+	/* told, but perhaps not safely: then the file remembers */
+	bool is_telling;
+	int64_t oldest_us;		/* what is older was told */
 
 	bool is_stopped;		/* until somebody mends the token */
 
 	/* At most one of them is there. */
 	struct conversations *list;
+	bool is_listed;			/* its end is not yet in the file */
 	struct backfill_job *job;
 	struct backfill_debt *debt;	/* that the job is for */
 
 	struct backoff list_backoff;
 	int64_t list_not_before_ms;	/* of the steady clock */
 	bool has_too_many;		/* channels */
+	bool is_waiting;		/* for what was told to be safe */
 	struct timer turn;
 };
 
@@ -101,6 +105,7 @@ start_job(struct backfill *backfill, struct backfill_debt *debt)
 		.channel = debt->channel,
 		.channel_type = debt->type,
 		.since_us = debt->since_us,
+		.until_us = debt->until_us,
 		.given_us = debt->given_us,
 		.given = save_progress,
 		.ended = end_job,
@@ -130,12 +135,14 @@ take_refusal(const struct slack_reply *reply, void *arg)
 {
 	struct backfill *backfill = arg;
 
+	backfill->is_telling = true;
 	if (reply->verdict != SLACK_FORBIDDEN) {
 		backfill_report_refused(backfill->report, NULL,
 		    backfill_plan_since(backfill->plan), reply);
 		return true;
 	}
-	backfill_report_forbidden(backfill->report, "users.conversations",
+	backfill_report_forbidden(backfill->report,
+	    backfill_plan_since(backfill->plan), "users.conversations",
 	    reply);
 	if (!backfill_job_is_scope(reply))
 		stop(backfill);
@@ -151,13 +158,14 @@ end_list(bool is_complete, void *arg)
 	backfill->list = NULL;
 	if (is_complete) {
 		backfill->list_backoff.failures = 1;
-		if (backfill->has_too_many)
+		if (backfill->has_too_many) {
 			backfill_report_gap(backfill->report, NULL,
 			    backfill_plan_since(backfill->plan),
 			    clock_now_us(), "the bot is in too many channels,"
 			    " some were left out");
-		backfill_plan_end_list(backfill->plan);
-		backfill_plan_save(backfill->plan);
+			backfill->is_telling = true;
+		}
+		backfill->is_listed = true;
 	} else if (!backfill->is_stopped) {
 		backfill->list_not_before_ms = clock_steady_ms() +
 		    backoff_next_ms(&backfill->list_backoff);
@@ -183,15 +191,49 @@ start_list(struct backfill *backfill)
 static void
 report_pending(struct backfill *backfill)
 {
-	if (backfill->is_damaged)
+	int64_t from_us, to_us;
+
+	if (backfill->is_damaged) {
 		backfill_report_damage(backfill->report,
 		    backfill->settings.path);
-	backfill->is_damaged = false;
-	if (backfill->given_up_us != NONE)
-		backfill_report_gap(backfill->report, NULL,
-		    backfill->given_up_us, measure_oldest_us(backfill),
+		backfill->is_telling = true;
+	}
+	if (backfill->has_old)
+		backfill->oldest_us = measure_oldest_us(backfill);
+	if (backfill->has_old && backfill_plan_is_older(backfill->plan,
+	    backfill->oldest_us, &from_us, &to_us)) {
+		backfill_report_gap(backfill->report, NULL, from_us, to_us,
 		    "they are older than --backfill-age");
-	backfill->given_up_us = NONE;
+		backfill->is_telling = true;
+	}
+	backfill->is_damaged = backfill->has_old = false;
+}
+
+static bool
+is_safe(const struct backfill *backfill)
+{
+	return backfill->settings.is_safe(backfill->settings.arg);
+}
+
+/* The file forgets only what was told safely. Returns whether to go on. */
+static bool
+settle(struct backfill *backfill)
+{
+	report_pending(backfill);
+	if (!backfill->is_telling && !backfill->is_listed)
+		return true;
+	backfill->is_waiting = backfill->is_telling && !is_safe(backfill);
+	if (backfill->is_waiting)
+		return false;
+	if (backfill->is_telling) {
+		backfill_plan_mend(backfill->plan);
+		backfill_plan_clamp(backfill->plan, backfill->oldest_us);
+	}
+	if (backfill->is_listed)
+		backfill_plan_end_list(backfill->plan);
+	backfill->is_telling = backfill->is_listed = false;
+	backfill_plan_save(backfill->plan);
+	return true;
 }
 
 /* The list first, so that the file names each channel; then one by one. */
@@ -202,9 +244,8 @@ go_on(void *arg)
 	struct backfill_debt *debt;
 	int64_t wait_ms, list_ms;
 
-	report_pending(backfill);
-	if (backfill->is_stopped || backfill->list != NULL ||
-	    backfill->job != NULL)
+	if (backfill->list != NULL || backfill->job != NULL ||
+	    !settle(backfill) || backfill->is_stopped)
 		return;
 	list_ms = backfill->list_not_before_ms - clock_steady_ms();
 	if (!backfill_plan_needs_list(backfill->plan)) {
@@ -230,9 +271,7 @@ backfill_new(const struct backfill_settings *settings)
 	backfill->settings = *settings;
 	backfill->plan = backfill_plan_open(settings->path,
 	    &backfill->is_damaged);
-	if (!backfill_plan_clamp(backfill->plan, measure_oldest_us(backfill),
-	    &backfill->given_up_us))
-		backfill->given_up_us = NONE;
+	backfill->has_old = true;
 	backfill->report = backfill_report_new(settings->lost, settings->arg);
 	backfill->threads = threads_new(BACKFILL_THREADS_MAX);
 	backfill->list_backoff = (struct backoff){
@@ -262,14 +301,19 @@ backfill_free(struct backfill *backfill)
 void
 backfill_request(struct backfill *backfill, int64_t since_us)
 {
-	int64_t oldest_us = measure_oldest_us(backfill);
+	backfill_request_range(backfill, since_us,
+	    clock_now_us() + BACKFILL_BEHIND_US);
+}
 
-	if (since_us < oldest_us) {
-		if (since_us < backfill->given_up_us)
-			backfill->given_up_us = since_us;
-		since_us = oldest_us;
-	}
-	backfill_plan_want_all(backfill->plan, since_us);
+void
+backfill_request_range(struct backfill *backfill, int64_t since_us,
+    int64_t until_us)
+{
+	if (backfill_is_idle(backfill))
+		backfill_report_begin(backfill->report);
+	if (since_us < measure_oldest_us(backfill))
+		backfill->has_old = true;
+	backfill_plan_want_all(backfill->plan, since_us, until_us);
 	backfill_plan_save(backfill->plan);
 	backfill_plan_hurry(backfill->plan);
 	backfill->list_not_before_ms = 0;
@@ -295,6 +339,10 @@ backfill_note(struct backfill *backfill, struct record *event)
 void
 backfill_go_on(struct backfill *backfill)
 {
+	if (backfill->is_waiting && is_safe(backfill)) {
+		backfill->is_waiting = false;
+		take_turn(backfill, 0);
+	}
 	if (backfill->job != NULL)
 		backfill_job_go_on(backfill->job);
 }
@@ -303,5 +351,6 @@ bool
 backfill_is_idle(const struct backfill *backfill)
 {
 	return backfill->list == NULL && backfill->job == NULL &&
+	    !backfill->is_telling && !backfill->is_listed &&
 	    backfill_plan_is_empty(backfill->plan);
 }

@@ -38,7 +38,7 @@ struct backfill_settings {
 
 	/*
 	 * These are called from timers and answers, never from within a call
-	 * of this module.
+	 * of this module, but for is_safe in backfill_go_on.
 	 *
 	 * Take a message, on one line, which may be one that came live or was
 	 * taken before. Returns false where there is no room now: it comes
@@ -47,8 +47,8 @@ struct backfill_settings {
 	bool (*take)(const struct backfill_message *message, void *arg);
 
 	/*
-	 * Is all that was taken safe? Only then a channel is done; if not,
-	 * backfill_go_on is called when it is.
+	 * Is all that was taken or told as lost safe? Only then a channel is
+	 * done; if not, backfill_go_on is called when it is.
 	 */
 	bool (*is_safe)(void *arg);
 
@@ -62,10 +62,14 @@ struct backfill *backfill_new(const struct backfill_settings *settings);
 void backfill_free(struct backfill *backfill);
 
 /*
- * Fetch everything in all channels since `since_us` (1970, Slack's clock). It
- * is in the file when this returns. What was put off, or stopped because the
- * token was refused, is tried again now.
+ * Fetch everything in all channels from since_us to until_us (1970, Slack's
+ * clock): what is newer came live. It is in the file when this returns. What
+ * was put off, or stopped because the token was refused, is tried again now.
  */
+void backfill_request_range(struct backfill *backfill, int64_t since_us,
+    int64_t until_us);
+
+/* The same until 10 minutes from now, by the clock of this machine. */
 void backfill_request(struct backfill *backfill, int64_t since_us);
 
 /*
@@ -74,7 +78,10 @@ void backfill_request(struct backfill *backfill, int64_t since_us);
  */
 void backfill_note(struct backfill *backfill, struct record *event);
 
-/* There is room again, or what was taken is safe; needless calls do no harm. */
+/*
+ * There is room again, or what was taken is safe; needless calls do no harm and
+ * cost nothing.
+ */
 void backfill_go_on(struct backfill *backfill);
 
 /* Is nothing left to be fetched? */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backfill_order.h"
 #include "clock.h"
 #include "json_scan.h"
 #include "memory.h"
@@ -14,7 +15,8 @@
 
 #define TURN_MESSAGES 100	/* then it is the turn of others */
 #define UNSAVED_MAX 10000	/* messages that come again after a crash */
-#define STORE_BYTES_MAX ((int64_t)1 << 30)
+#define STORE_BYTES_MAX (256 * 1024 * 1024)
+#define HISTORY_BYTES_MAX (192 * 1024 * 1024)	/* threads need some, too */
 #define SECOND_US 1000000
 #define HISTORY "conversations.history"
 #define REPLIES "conversations.replies"
@@ -29,9 +31,17 @@ enum stage {
 	MAKE_SAFE
 };
 
+/* What has to be so before the job can go on. */
+enum condition {
+	NONE,
+	ROOM,
+	SAFETY
+};
+
 struct backfill_job {
 	struct backfill_job_settings settings;
 	enum stage stage;
+	enum condition waits_for;
 	struct pages *pages;		/* NULL: none are being fetched */
 	struct timer turn;
 	struct json_index index;	/* room to work in */
@@ -40,13 +50,18 @@ struct backfill_job {
 	/* history, and behind it the replies of one thread */
 	struct message_store *store;
 	int64_t history_end;
-	int64_t given;			/* the place of what comes next */
+	struct backfill_order order;	/* of history */
+	struct backfill_place given;	/* what comes next */
+	bool is_disk_full;
 	int64_t given_us;		/* the newest of history handed over */
 	size_t unsaved;			/* so many were, and may come again */
 	int64_t searched;		/* threads behind it are done */
 
 	/* while history is being fetched */
 	int64_t oldest_seen_us;
+	int64_t newest_seen_us;		/* in the pages before, 0: none */
+	int64_t newest_of_page_us;
+	bool is_forward;		/* Slack began with the oldest page */
 	unsigned look_back_pages;
 
 	/* threads with parents from before, and the one at hand */
@@ -79,6 +94,14 @@ end(struct backfill_job *job, enum backfill_outcome outcome)
 	job->settings.ended(outcome, job->settings.arg);
 }
 
+/* The disk that was to hold the messages does not give them back. */
+static void
+end_by_disk(struct backfill_job *job)
+{
+	warn("messages of %s that wait on disk", job->settings.channel);
+	end(job, BACKFILL_LATER);
+}
+
 bool
 backfill_job_is_scope(const struct slack_reply *reply)
 {
@@ -94,6 +117,9 @@ give_up(struct backfill_job *job, const char *method,
 	if (reply->verdict == SLACK_RETRY || reply->verdict == SLACK_IN_DOUBT) {
 		warnx("%s of %s: %s; it is done later", method,
 		    job->settings.channel, reply->error);
+		if (job->is_disk_full)
+			backfill_report_no_space(job->settings.report,
+			    job->settings.common->path);
 		end(job, BACKFILL_LATER);
 		return;
 	}
@@ -103,7 +129,8 @@ give_up(struct backfill_job *job, const char *method,
 		enter(job, MAKE_SAFE);
 		return;
 	}
-	backfill_report_forbidden(job->settings.report, method, reply);
+	backfill_report_forbidden(job->settings.report,
+	    job->settings.since_us, method, reply);
 	if (backfill_job_is_scope(reply))
 		enter(job, MAKE_SAFE);
 	else
@@ -186,12 +213,22 @@ look_at_past(struct backfill_job *job, const char *text, int64_t ts_us)
 		add_other(job, ts_us);
 }
 
+static int
+store_message(struct backfill_job *job, const struct stored_message *message)
+{
+	int result = message_store_append(job->store, message);
+
+	job->is_disk_full = result == -1 &&
+	    (errno == ENOSPC || errno == EDQUOT);
+	return result;
+}
+
 /* A message that was missed, and may tell of a thread from before. */
 static int
 keep_message(struct backfill_job *job, const char *text, size_t length,
     int64_t ts_us)
 {
-	int64_t thread_us;
+	int64_t thread_us, begin = message_store_end(job->store);
 	struct stored_message message = { ts_us,
 	    has_replies(job, text, ts_us), text, length };
 
@@ -200,7 +237,11 @@ keep_message(struct backfill_job *job, const char *text, size_t length,
 	else if (read_ts(job, text, RECORD_THREAD_TS, &thread_us) &&
 	    thread_us <= job->settings.since_us)
 		add_other(job, thread_us);
-	return message_store_append(job->store, &message);
+	if (store_message(job, &message) == -1)
+		return -1;
+	backfill_order_note(&job->order, begin,
+	    message_store_end(job->store), ts_us);
+	return 0;
 }
 
 static int
@@ -216,9 +257,12 @@ take_history(const char *text, size_t length, void *arg)
 	}
 	if (ts_us < job->oldest_seen_us)
 		job->oldest_seen_us = ts_us;
-	if (ts_us > job->settings.since_us)
+	if (ts_us > job->newest_of_page_us)
+		job->newest_of_page_us = ts_us;
+	if (ts_us <= job->settings.since_us)
+		look_at_past(job, text, ts_us);
+	else if (ts_us <= job->settings.until_us)
 		return keep_message(job, text, length, ts_us);
-	look_at_past(job, text, ts_us);
 	return 0;
 }
 
@@ -226,6 +270,19 @@ static bool
 is_past(const struct backfill_job *job)
 {
 	return job->oldest_seen_us <= job->settings.since_us;
+}
+
+/* By its pages Slack shows which way it goes. */
+static void
+end_page(struct backfill_job *job)
+{
+	if (job->newest_of_page_us > job->newest_seen_us) {
+		job->is_forward = job->newest_seen_us != 0;
+		job->newest_seen_us = job->newest_of_page_us;
+	}
+	job->newest_of_page_us = 0;
+	if (is_past(job))
+		job->look_back_pages++;
 }
 
 static bool
@@ -238,10 +295,10 @@ wants_more_history(const struct slack_reply *reply, void *arg)
 	    !is_past(job))
 		backfill_report_limited(job->settings.report,
 		    job->settings.channel);
-	if (is_past(job))
-		job->look_back_pages++;
-	return job->look_back_pages < BACKFILL_LOOK_BACK_PAGES &&
-	    message_store_end(job->store) < STORE_BYTES_MAX;
+	end_page(job);
+	return (job->is_forward ||
+	    job->look_back_pages < BACKFILL_LOOK_BACK_PAGES) &&
+	    message_store_end(job->store) < HISTORY_BYTES_MAX;
 }
 
 static void
@@ -250,23 +307,45 @@ forget_history(void *arg)
 	struct backfill_job *job = arg;
 
 	message_store_cut(job->store, 0);
+	backfill_order_clear(&job->order);
 	job->oldest_seen_us = INT64_MAX;
+	job->newest_seen_us = job->newest_of_page_us = 0;
+	job->is_forward = false;
 	job->look_back_pages = 0;
+}
+
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* More there was, but it is not to be had. */
 static void
-report_rest(struct backfill_job *job, const struct slack_reply *reply)
+report_rest(struct backfill_job *job, const struct slack_reply *reply,
+    int64_t bytes_max)
 {
 	const char *reason = "Slack did not say how to get them";
+	int64_t from_us = job->settings.since_us;
+	int64_t to_us = earlier(job->settings.until_us, clock_now_us());
 
-	if (is_past(job) || !cJSON_IsTrue(json_get(reply->json, "has_more")))
+	if (!cJSON_IsTrue(json_get(reply->json, "has_more")) ||
+	    (is_past(job) && !job->is_forward))
 		return;
-	if (message_store_end(job->store) >= STORE_BYTES_MAX)
-		reason = "they are more than 1 GiB";
+	if (message_store_end(job->store) >= bytes_max)
+		reason = "they are too many to be put by on disk";
+	if (job->is_forward)
+		from_us = later(from_us, job->newest_seen_us);
+	else
+		to_us = earlier(to_us, job->oldest_seen_us);
 	backfill_report_gap(job->settings.report, job->settings.channel,
-	    job->settings.since_us, job->oldest_seen_us == INT64_MAX
-	    ? clock_now_us() : job->oldest_seen_us, reason);
+	    from_us, to_us, reason);
 }
 
 static void
@@ -279,9 +358,12 @@ end_history(const struct slack_reply *reply, void *arg)
 		give_up(job, HISTORY, reply);
 		return;
 	}
-	report_rest(job, reply);
-	job->history_end = job->given = job->searched =
-	    message_store_end(job->store);
+	report_rest(job, reply, HISTORY_BYTES_MAX);
+	if (backfill_order_sort(&job->order, job->store) == -1) {
+		end_by_disk(job);
+		return;
+	}
+	job->history_end = job->searched = message_store_end(job->store);
 	enter(job, GIVE_HISTORY);
 }
 
@@ -299,6 +381,8 @@ fetch(struct backfill_job *job, const struct pages_settings *settings,
 	}
 	slack_ts_format(oldest_us, ts);
 	slack_api_argument(&arguments, "oldest", ts);
+	slack_ts_format(job->settings.until_us, ts);
+	slack_api_argument(&arguments, "latest", ts);
 	job->pages = pages_new(settings, buffer_string(&arguments));
 	buffer_free(&arguments);
 }
@@ -335,9 +419,11 @@ take_reply(const char *text, size_t length, void *arg)
 		job->passed_over++;
 		return 0;
 	}
-	if (ts_us == job->parent_us || ts_us <= job->settings.since_us)
+	if (ts_us == job->parent_us || ts_us <= job->settings.since_us ||
+	    ts_us > job->settings.until_us)
 		return 0;
-	return message_store_append(job->store, &(struct stored_message){
+	job->newest_seen_us = later(job->newest_seen_us, ts_us);
+	return store_message(job, &(struct stored_message){
 		ts_us, false, text, length });
 }
 
@@ -347,8 +433,7 @@ wants_more_replies(const struct slack_reply *reply, void *arg)
 	struct backfill_job *job = arg;
 
 	(void)reply;
-	return message_store_end(job->store) - job->history_end <
-	    STORE_BYTES_MAX;
+	return message_store_end(job->store) < STORE_BYTES_MAX;
 }
 
 static void
@@ -357,6 +442,7 @@ forget_replies(void *arg)
 	struct backfill_job *job = arg;
 
 	message_store_cut(job->store, job->history_end);
+	job->newest_seen_us = 0;
 }
 
 static void
@@ -366,7 +452,9 @@ end_replies(const struct slack_reply *reply, void *arg)
 
 	close_pages(job);
 	if (reply->verdict == SLACK_OK) {
-		job->given = job->history_end;
+		report_rest(job, reply, STORE_BYTES_MAX);
+		job->given = (struct backfill_place){
+		    .at = job->history_end };
 		enter(job, GIVE_REPLIES);
 	} else if (reply->verdict == SLACK_NO_TARGET &&
 	    strcmp(reply->error, "thread_not_found") == 0) {
@@ -384,6 +472,8 @@ fetch_replies(struct backfill_job *job, int64_t parent_us)
 
 	job->stage = FETCH_REPLIES;
 	job->parent_us = parent_us;
+	job->newest_seen_us = 0;
+	job->is_forward = true;
 	fetch(job, &(struct pages_settings){
 		.api = common->api,
 		.timers = common->timers,
@@ -412,23 +502,29 @@ hand_over(const struct backfill_job *job,
 	    }, common->arg);
 }
 
-/* The disk that was to hold the messages does not give them back. */
-static void
-end_by_disk(struct backfill_job *job)
+static bool
+is_safe(const struct backfill_job *job)
 {
-	warn("messages of %s that wait on disk", job->settings.channel);
-	end(job, BACKFILL_LATER);
+	const struct backfill_settings *common = job->settings.common;
+
+	return common->is_safe(common->arg);
+}
+
+/* Is it safe? Where it is not, the job waits until it is. */
+static bool
+find_safe(struct backfill_job *job)
+{
+	job->waits_for = is_safe(job) ? NONE : SAFETY;
+	return job->waits_for == NONE;
 }
 
 /* Returns false where what was handed over is not safe yet. */
 static bool
 save_history(struct backfill_job *job)
 {
-	const struct backfill_settings *common = job->settings.common;
-
 	if (job->unsaved == 0)
 		return true;
-	if (!common->is_safe(common->arg))
+	if (!find_safe(job))
 		return false;
 	job->unsaved = 0;
 	job->settings.given(job->given_us, job->settings.arg);
@@ -442,8 +538,10 @@ give_one(struct backfill_job *job, const struct stored_message *message)
 	if (job->stage == GIVE_HISTORY &&
 	    message->ts_us <= job->settings.given_us)
 		return true;
-	if (!hand_over(job, message))
+	if (!hand_over(job, message)) {
+		job->waits_for = ROOM;
 		return false;
+	}
 	if (job->stage == GIVE_HISTORY) {
 		job->given_us = message->ts_us;
 		job->unsaved++;
@@ -454,19 +552,26 @@ give_one(struct backfill_job *job, const struct stored_message *message)
 	return true;
 }
 
+static int
+read_next(const struct backfill_job *job, struct backfill_place *place,
+    struct stored_message *message)
+{
+	if (job->stage == GIVE_REPLIES)
+		return message_store_behind(job->store, &place->at, message);
+	return backfill_order_next(&job->order, job->store, place, message);
+}
+
 /* Hand over some messages; without room for one it waits to go on. */
 static void
-give(struct backfill_job *job,
-    int (*next)(struct message_store *store, int64_t *place,
-    struct stored_message *message), enum stage behind)
+give(struct backfill_job *job, enum stage behind)
 {
 	struct stored_message message;
 
 	if (job->unsaved >= UNSAVED_MAX && !save_history(job))
 		return;
 	for (int i = 0; i < TURN_MESSAGES; i++) {
-		int64_t place = job->given;
-		int result = next(job->store, &place, &message);
+		struct backfill_place place = job->given;
+		int result = read_next(job, &place, &message);
 
 		if (result == -1) {
 			end_by_disk(job);
@@ -521,20 +626,20 @@ step(void *arg)
 	case FETCH_REPLIES:
 		break;
 	case GIVE_HISTORY:
-		give(job, message_store_before, SAVE_HISTORY);
+		give(job, SAVE_HISTORY);
 		break;
 	case SAVE_HISTORY:
 		if (save_history(job))
 			enter(job, FIND_THREAD);
 		break;
 	case GIVE_REPLIES:
-		give(job, message_store_behind, FIND_THREAD);
+		give(job, FIND_THREAD);
 		break;
 	case FIND_THREAD:
 		find_thread(job);
 		break;
 	case MAKE_SAFE:
-		if (job->settings.common->is_safe(job->settings.common->arg))
+		if (find_safe(job))
 			end(job, BACKFILL_DONE);
 		break;
 	}
@@ -570,6 +675,7 @@ backfill_job_free(struct backfill_job *job)
 	pages_free(job->pages);
 	timers_cancel(job->settings.common->timers, &job->turn);
 	message_store_free(job->store);
+	backfill_order_clear(&job->order);
 	json_index_free(&job->index);
 	free(job->others);
 	free(job);
@@ -578,6 +684,9 @@ backfill_job_free(struct backfill_job *job)
 void
 backfill_job_go_on(struct backfill_job *job)
 {
-	if (!job->turn.is_set)
-		take_turn(job);
+	if (job->waits_for == NONE ||
+	    (job->waits_for == SAFETY && !is_safe(job)))
+		return;
+	job->waits_for = NONE;
+	take_turn(job);
 }

@@ -34,6 +34,7 @@ struct backfill_job_settings {
 	const char *channel;
 	const char *channel_type;
 	int64_t since_us;
+	int64_t until_us;
 	int64_t given_us;	/* history up to then was handed over before */
 
 	/* History up to then is handed over and safe. */
@@ -48,7 +49,7 @@ struct backfill_job *backfill_job_new(
     const struct backfill_job_settings *settings);
 void backfill_job_free(struct backfill_job *job);
 
-/* There is room again, or what was taken is safe. */
+/* There is room again, or what was taken is safe; cheap where none waits. */
 void backfill_job_go_on(struct backfill_job *job);
 
 /* Does the error tell of a scope, so that other calls may go well? */

@@ -19,11 +19,14 @@
 #define FIRST_PAUSE_MS 10000
 #define LONGEST_PAUSE_MS 600000
 #define ALL "*"
+#define DAMAGED "?"		/* no channel: the file is read as damaged */
 #define NEVER INT64_MAX		/* nothing is owed */
 
 struct backfill_plan {
 	const char *path;
 	int64_t all_since_us;
+	int64_t all_until_us;
+	bool is_damaged;		/* which is not safely told yet */
 	struct backfill_debt **debts;	/* sorted by channel */
 	size_t count;
 	uint64_t next_rank;
@@ -36,10 +39,18 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* What was handed over counts only where nothing older is wanted now. */
 static void
-owe(struct backfill_debt *debt, int64_t since_us, int64_t given_us)
+owe(struct backfill_debt *debt, int64_t since_us, int64_t until_us,
+    int64_t given_us)
 {
+	debt->until_us = later(debt->until_us, until_us);
 	if (since_us >= debt->since_us)
 		return;
 	debt->since_us = since_us;
@@ -111,22 +122,32 @@ backfill_plan_remove(struct backfill_plan *plan, struct backfill_debt *debt)
 }
 
 void
-backfill_plan_want_all(struct backfill_plan *plan, int64_t since_us)
+backfill_plan_want_all(struct backfill_plan *plan, int64_t since_us,
+    int64_t until_us)
 {
+	plan->all_until_us = later(plan->all_until_us, until_us);
 	plan->all_since_us = earlier(plan->all_since_us, since_us);
 }
 
-/* One time, or two with a blank between them. */
+/* One to three times with a blank between them: since, given, until. */
 static bool
-parse_times(const char *text, size_t length, int64_t *since_us,
-    int64_t *given_us)
+parse_times(const char *text, size_t length, int64_t times[3])
 {
-	const char *blank = memchr(text, ' ', length);
-	size_t first = blank != NULL ? (size_t)(blank - text) : length;
+	const char *end = text + length;
 
-	*given_us = 0;
-	return slack_ts_parse(text, first, since_us) && (blank == NULL ||
-	    slack_ts_parse(blank + 1, length - first - 1, given_us));
+	times[1] = 0;
+	times[2] = clock_now_us() + BACKFILL_BEHIND_US;
+	for (int i = 0; i < 3; i++) {
+		const char *blank = memchr(text, ' ', (size_t)(end - text));
+		const char *stop = blank != NULL ? blank : end;
+
+		if (!slack_ts_parse(text, (size_t)(stop - text), &times[i]))
+			return false;
+		if (blank == NULL)
+			return true;
+		text = blank + 1;
+	}
+	return false;
 }
 
 /* Returns false where the member makes no sense. */
@@ -137,20 +158,20 @@ take_member(struct backfill_plan *plan, const char *text,
 	char name[NAME_CACHE_ID_MAX + 1] = "";
 	size_t length = member->name_end - member->name;
 	struct backfill_debt *debt;
-	int64_t since_us, given_us;
+	int64_t times[3];
 
 	if (length >= sizeof name || text[member->value] != '"' ||
 	    !parse_times(text + member->value + 1, member->value_end -
-	    member->value - 2, &since_us, &given_us))
+	    member->value - 2, times))
 		return false;
 	memcpy(name, text + member->name, length);
 	if (strcmp(name, ALL) == 0) {
-		backfill_plan_want_all(plan, since_us);
+		backfill_plan_want_all(plan, times[0], times[2]);
 		return true;
 	}
 	debt = add_debt(plan, name);
 	if (debt != NULL)
-		owe(debt, since_us, given_us);
+		owe(debt, times[0], times[2], times[1]);
 	return debt != NULL;
 }
 
@@ -204,6 +225,7 @@ backfill_plan_open(const char *path, bool *is_damaged)
 		*is_damaged = !take_text(plan, text.data, text.length);
 	else
 		*is_damaged = errno != ENOENT;
+	plan->is_damaged = *is_damaged;
 	buffer_free(&text);
 	return plan;
 }
@@ -219,20 +241,24 @@ backfill_plan_free(struct backfill_plan *plan)
 	free(plan);
 }
 
+void
+backfill_plan_mend(struct backfill_plan *plan)
+{
+	plan->is_damaged = false;
+}
+
 static void
 append_member(struct buffer *out, const char *name, int64_t since_us,
-    int64_t given_us)
+    int64_t given_us, int64_t until_us)
 {
-	char ts[SLACK_TS_BYTES];
+	char since[SLACK_TS_BYTES], given[SLACK_TS_BYTES];
+	char until[SLACK_TS_BYTES];
 
-	slack_ts_format(since_us, ts);
-	buffer_printf(out, "%s\"%s\":\"%s", out->length > 0 ? "," : "{",
-	    name, ts);
-	if (given_us > 0) {
-		slack_ts_format(given_us, ts);
-		buffer_printf(out, " %s", ts);
-	}
-	buffer_append(out, "\"", 1);
+	slack_ts_format(since_us, since);
+	slack_ts_format(given_us, given);
+	slack_ts_format(until_us, until);
+	buffer_printf(out, "%s\"%s\":\"%s %s %s\"", out->length > 0 ? ","
+	    : "{", name, since, given, until);
 }
 
 static int
@@ -242,12 +268,17 @@ write_file(const struct backfill_plan *plan)
 	struct buffer out = { 0 };
 
 	if (plan->all_since_us != NEVER)
-		append_member(&out, ALL, plan->all_since_us, 0);
+		append_member(&out, ALL, plan->all_since_us, 0,
+		    plan->all_until_us);
 	for (size_t i = 0; i < plan->count; i++)
 		if (plan->debts[i]->since_us != NEVER)
 			append_member(&out, plan->debts[i]->channel,
 			    plan->debts[i]->since_us,
-			    plan->debts[i]->given_us);
+			    plan->debts[i]->given_us,
+			    plan->debts[i]->until_us);
+	if (plan->is_damaged)
+		buffer_append_string(&out, out.length > 0 ? ",\"" DAMAGED
+		    "\":0" : "{\"" DAMAGED "\":0");
 	buffer_append_string(&out, "}\n");
 	draft_write(draft, out.data, out.length);
 	buffer_free(&out);
@@ -268,7 +299,7 @@ backfill_plan_save(struct backfill_plan *plan)
 {
 	int result;
 
-	if (!backfill_plan_is_empty(plan))
+	if (!backfill_plan_is_empty(plan) || plan->is_damaged)
 		result = write_file(plan);
 	else if ((result = unlink(plan->path)) == -1 && errno == ENOENT)
 		result = 0;
@@ -317,7 +348,7 @@ backfill_plan_end_list(struct backfill_plan *plan)
 		struct backfill_debt *debt = plan->debts[i - 1];
 
 		if (debt->is_listed)
-			owe(debt, plan->all_since_us, 0);
+			owe(debt, plan->all_since_us, plan->all_until_us, 0);
 		debt->is_listed = false;
 		if (debt->type == NULL)
 			debt->type = "channel";
@@ -325,26 +356,49 @@ backfill_plan_end_list(struct backfill_plan *plan)
 			backfill_plan_remove(plan, debt);
 	}
 	plan->all_since_us = NEVER;
+	plan->all_until_us = 0;
 }
 
+/* Widen the time by what of one debt is older. */
 static void
-clamp_one(int64_t *since_us, int64_t oldest_us, int64_t *from_us)
+add_older(int64_t since_us, int64_t until_us, int64_t oldest_us,
+    int64_t *from_us, int64_t *to_us)
 {
-	if (*since_us >= oldest_us)
+	if (since_us >= oldest_us)
 		return;
-	*from_us = earlier(*from_us, *since_us);
-	*since_us = oldest_us;
+	*from_us = earlier(*from_us, since_us);
+	*to_us = later(*to_us, earlier(until_us, oldest_us));
 }
 
 bool
-backfill_plan_clamp(struct backfill_plan *plan, int64_t oldest_us,
-    int64_t *from_us)
+backfill_plan_is_older(const struct backfill_plan *plan, int64_t oldest_us,
+    int64_t *from_us, int64_t *to_us)
 {
 	*from_us = NEVER;
-	clamp_one(&plan->all_since_us, oldest_us, from_us);
+	*to_us = 0;
+	add_older(plan->all_since_us, plan->all_until_us, oldest_us, from_us,
+	    to_us);
 	for (size_t i = 0; i < plan->count; i++)
-		clamp_one(&plan->debts[i]->since_us, oldest_us, from_us);
+		add_older(plan->debts[i]->since_us, plan->debts[i]->until_us,
+		    oldest_us, from_us, to_us);
 	return *from_us != NEVER;
+}
+
+void
+backfill_plan_clamp(struct backfill_plan *plan, int64_t oldest_us)
+{
+	if (plan->all_until_us <= oldest_us)
+		plan->all_since_us = NEVER;
+	else
+		plan->all_since_us = later(plan->all_since_us, oldest_us);
+	for (size_t i = plan->count; i > 0; i--) {
+		struct backfill_debt *debt = plan->debts[i - 1];
+
+		if (debt->since_us != NEVER && debt->until_us <= oldest_us)
+			backfill_plan_remove(plan, debt);
+		else if (debt->since_us != NEVER)
+			debt->since_us = later(debt->since_us, oldest_us);
+	}
 }
 
 struct backfill_debt *

@@ -4,14 +4,15 @@
 #include <string.h>
 
 #include "memory.h"
+#include "message_store.h"
 #include "slack_ts.h"
 
-#define KINDS_MAX 32		/* that are remembered */
+#define SAID_MAX 1000		/* that are remembered */
 
 struct backfill_report {
 	void (*lost)(const char *channel, const char *sentence, void *arg);
 	void *arg;
-	char *said[KINDS_MAX];
+	char *said[SAID_MAX];	/* CHANNEL SENTENCE */
 	size_t count;
 };
 
@@ -32,9 +33,15 @@ backfill_report_free(struct backfill_report *report)
 {
 	if (report == NULL)
 		return;
-	for (size_t i = 0; i < report->count; i++)
-		free(report->said[i]);
+	backfill_report_begin(report);
 	free(report);
+}
+
+void
+backfill_report_begin(struct backfill_report *report)
+{
+	while (report->count > 0)
+		free(report->said[--report->count]);
 }
 
 /* Takes over the sentence. */
@@ -46,30 +53,43 @@ say(struct backfill_report *report, const char *channel,
 	buffer_free(sentence);
 }
 
+static bool
+was_said(const struct backfill_report *report, const char *key)
+{
+	for (size_t i = 0; i < report->count; i++)
+		if (strcmp(report->said[i], key) == 0)
+			return true;
+	return false;
+}
+
 /* The same, unless it was said before. */
 static void
 say_once(struct backfill_report *report, const char *channel,
     struct buffer *sentence)
 {
-	const char *text = buffer_string(sentence);
+	struct buffer key = { 0 };
 
-	for (size_t i = 0; i < report->count; i++)
-		if (strcmp(report->said[i], text) == 0) {
-			buffer_free(sentence);
-			return;
-		}
-	if (report->count < KINDS_MAX)
-		report->said[report->count++] = xstrdup(text);
-	say(report, channel, sentence);
+	buffer_printf(&key, "%s %s", channel != NULL ? channel : "",
+	    buffer_string(sentence));
+	if (was_said(report, buffer_string(&key))) {
+		buffer_free(sentence);
+	} else {
+		if (report->count < SAID_MAX)
+			report->said[report->count++] = xstrdup(key.data);
+		say(report, channel, sentence);
+	}
+	buffer_free(&key);
 }
 
 void
-backfill_report_forbidden(struct backfill_report *report, const char *method,
-    const struct slack_reply *reply)
+backfill_report_forbidden(struct backfill_report *report, int64_t since_us,
+    const char *method, const struct slack_reply *reply)
 {
 	struct buffer sentence = { 0 };
 
-	buffer_append_string(&sentence, "missed messages are not fetched: ");
+	buffer_append_string(&sentence, "missed messages since ");
+	slack_ts_append_utc(&sentence, since_us);
+	buffer_append_string(&sentence, " are not fetched: ");
 	slack_api_advise(&sentence, method, "SLACK_BOT_TOKEN", reply->error,
 	    reply->needed);
 	say_once(report, NULL, &sentence);
@@ -122,6 +142,17 @@ backfill_report_limited(struct backfill_report *report, const char *channel)
 	buffer_append_string(&sentence, "Slack's free plan hides older"
 	    " messages: those that were missed may be among them");
 	say_once(report, channel, &sentence);
+}
+
+void
+backfill_report_no_space(struct backfill_report *report, const char *path)
+{
+	struct buffer sentence = { 0 };
+
+	buffer_printf(&sentence, "missed messages wait in Slack until more"
+	    " than %d MiB are free on the disk of %s", MESSAGE_STORE_SPARE >>
+	    20, path);
+	say_once(report, NULL, &sentence);
 }
 
 void

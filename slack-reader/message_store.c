@@ -5,12 +5,14 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "buffer.h"
 #include "memory.h"
 
 #define ROOM_KEPT (256 * 1024)
+#define LOOK_BYTES (1024 * 1024)	/* then the disk is looked at again */
 
 /* Stands before a message and behind it, so that both ways can be gone. */
 struct mark {
@@ -22,6 +24,7 @@ struct mark {
 struct message_store {
 	int fd;
 	int64_t end;
+	int64_t look_at;	/* so far there was space */
 	struct buffer room;	/* the message at hand */
 };
 
@@ -83,6 +86,24 @@ empty_room(struct message_store *store)
 		buffer_free(&store->room);
 }
 
+/*
+ * The journal stands on the same disk. A file system that does not tell how
+ * large it is has to refuse by itself.
+ */
+static bool
+has_space(struct message_store *store)
+{
+	struct statvfs disk;
+
+	if (store->end < store->look_at)
+		return true;
+	if (fstatvfs(store->fd, &disk) == 0 && disk.f_blocks > 0 &&
+	    (uint64_t)disk.f_bavail * disk.f_frsize < MESSAGE_STORE_SPARE)
+		return false;
+	store->look_at = store->end + LOOK_BYTES;
+	return true;
+}
+
 static int
 write_room(struct message_store *store)
 {
@@ -108,6 +129,10 @@ message_store_append(struct message_store *store,
 	    message->has_replies };
 	char *text;
 
+	if (!has_space(store)) {
+		errno = ENOSPC;
+		return -1;
+	}
 	empty_room(store);
 	buffer_append(&store->room, (const char *)&mark, sizeof mark);
 	buffer_append(&store->room, message->text, message->length);
@@ -123,6 +148,7 @@ void
 message_store_cut(struct message_store *store, int64_t place)
 {
 	store->end = place;
+	store->look_at = 0;
 	if (ftruncate(store->fd, place) == -1)
 		return;		/* it is overwritten then */
 }

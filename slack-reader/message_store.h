@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MESSAGE_STORE_SPARE (64 * 1024 * 1024)	/* bytes free on the disk */
+
 struct message_store;
 
 struct stored_message {
@@ -25,7 +27,10 @@ void message_store_free(struct message_store *store);
 /* Behind the last message: a place for message_store_before. */
 int64_t message_store_end(const struct message_store *store);
 
-/* Line breaks in it become blanks. Returns 0, or -1 with errno set. */
+/*
+ * Line breaks in it become blanks. Returns 0, or -1 with errno set: ENOSPC also
+ * where others would be left with less than MESSAGE_STORE_SPARE.
+ */
 int message_store_append(struct message_store *store,
     const struct stored_message *message);
 

@@ -6,6 +6,7 @@
  * modules: slack-reader/backfill_plan.c slack-reader/backfill_report.c
  * modules: slack-reader/conversations.c slack-reader/pages.c
  * modules: slack-reader/threads.c slack-reader/message_store.c
+ * modules: slack-reader/backfill_order.c
  * modules: slack-reader/json_items.c slack-reader/slack_ts.c
  * modules: slack-reader/draft.c slack-reader/name_cache.c
  * modules: slack-reader/channel_list.c tests/unit/stub_slack.c
@@ -18,14 +19,18 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "../../lib/clock.h"
+#include "../../lib/events.h"
 #include "../../lib/memory.h"
 #include "../../slack-reader/backfill.h"
 #include "stub_slack.h"
@@ -40,6 +45,7 @@ struct scene {
 	/* what a test says: the body of the answer to a call */
 	void (*answer)(struct scene *scene, const char *method,
 	    const char *arguments, struct buffer *body);
+	bool is_withheld;		/* the answer; set by `answer` */
 	struct channel_list *channels;
 	char folder[32];
 	char path[64];
@@ -79,6 +85,7 @@ answer(const char *method, const char *arguments, struct stub_answer *out,
 	struct scene *scene = arg;
 
 	scene->answer(scene, method, arguments, &out->body);
+	out->is_withheld = scene->is_withheld;
 }
 
 static bool
@@ -180,6 +187,18 @@ static const char *
 lost(struct scene *scene)
 {
 	return buffer_string(&scene->lost);
+}
+
+static size_t
+count_lines(const char *text)
+{
+	size_t count = 0;
+
+	while ((text = strchr(text, '\n')) != NULL) {
+		count++;
+		text++;
+	}
+	return count;
 }
 
 static void
@@ -694,9 +713,26 @@ names_a_missing_scope_once(void **state)
 	run_all(&scene, answer_without_scope);
 	assert_int_equal(scene.taken_count, 1);
 	assert_non_null(strstr(lost(&scene), "im:read"));
+	assert_memory_equal(lost(&scene), "- missed messages since 20", 26);
+	assert_non_null(strstr(lost(&scene), " UTC are not fetched: "));
 	first = strstr(lost(&scene), "channels:history");
 	assert_non_null(first);
 	assert_null(strstr(first + 1, "channels:history"));
+	clean_up(&scene);
+}
+
+static void
+names_it_again_for_a_gap_that_is_new(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	run_all(&scene, answer_without_scope);
+	assert_int_equal(count_lines(lost(&scene)), 2);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_int_equal(count_lines(lost(&scene)), 4);
 	clean_up(&scene);
 }
 
@@ -887,9 +923,9 @@ gives_history_once_though_threads_fail(void **state)
 	(void)state;
 	crash_among_threads(&scene);
 	read_plan(&scene, plan, sizeof plan);
-	buffer_printf(&wanted, "{\"C1\":\"%s %s\"}\n", ago(&scene, 3600),
+	buffer_printf(&wanted, "{\"C1\":\"%s %s ", ago(&scene, 3600),
 	    ago(&scene, 50));
-	assert_string_equal(plan, buffer_string(&wanted));
+	assert_memory_equal(plan, buffer_string(&wanted), wanted.length);
 	assert_true(stub_run(&scene.parts, is_idle, &scene));
 	assert_texts(&scene, "broadcast f2 g2 ");
 	buffer_free(&wanted);
@@ -1006,19 +1042,380 @@ answer_limited(struct scene *scene, const char *method,
 }
 
 static void
-says_once_that_slack_hides_messages(void **state)
+says_of_each_channel_that_slack_hides_messages(void **state)
 {
 	struct scene scene;
 
 	(void)state;
 	run_all(&scene, answer_limited);
 	assert_memory_equal(lost(&scene), "C1 Slack's free plan hides", 26);
-	assert_ptr_equal(strchr(lost(&scene), '\n') + 1,
-	    scene.lost.data + scene.lost.length);
+	assert_non_null(strstr(lost(&scene), "\nC2 Slack's free plan hides"));
+	assert_int_equal(count_lines(lost(&scene)), 3);
+	clean_up(&scene);
+}
+
+/* -- cost -- */
+
+static void
+answer_no_history(struct scene *scene, const char *method,
+    const char *arguments, struct buffer *body)
+{
+	scene->is_withheld = strcmp(method, "conversations.history") == 0;
+	answer_anything(scene, method, arguments, body);
+}
+
+static bool
+has_asked_for_history(void *arg)
+{
+	struct scene *scene = arg;
+
+	return stub_calls(&scene->parts, "conversations.history") > 0;
+}
+
+/* How often does a loop wake up that calls backfill_go_on in each turn? */
+static int
+count_turns(struct scene *scene, int ms)
+{
+	int64_t end_ms = clock_steady_ms() + ms;
+	int turns = 0;
+
+	while (clock_steady_ms() < end_ms) {
+		backfill_go_on(scene->backfill);
+		turns += poll(&(struct pollfd){ scene->parts.set, POLLIN, 0 },
+		    1, 10);
+		events_dispatch(scene->parts.set);
+	}
+	return turns;
+}
+
+static void
+does_nothing_while_it_waits_for_an_answer(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_no_history);
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	assert_true(stub_run(&scene.parts, has_asked_for_history, &scene));
+	stub_run_ms(&scene.parts, 20);
+	assert_in_range(count_turns(&scene, 200), 0, 20);
+	clean_up(&scene);
+}
+
+static void
+does_nothing_while_it_is_not_safe(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_two_pages);
+	scene.is_unsafe = true;
+	scene.wanted = 4;
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	assert_true(stub_run(&scene.parts, has_taken, &scene));
+	stub_run_ms(&scene.parts, 20);
+	assert_in_range(count_turns(&scene, 200), 0, 20);
+	assert_false(is_idle(&scene));
+	scene.is_unsafe = false;
+	backfill_go_on(scene.backfill);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	clean_up(&scene);
+}
+
+/* -- until when -- */
+
+/* Slack does not keep to `latest`: so much for what came meanwhile. */
+static void
+answer_newer(struct scene *scene, const char *method, const char *arguments,
+    struct buffer *body)
+{
+	const char *parent = ago(scene, 3000);
+
+	if (strcmp(method, "users.conversations") == 0) {
+		list_channels(arguments, "C1 ", body);
+		return;
+	}
+	if (stub_has(arguments, "latest", ago(scene, 1200)))
+		scene->turn++;
+	buffer_append_string(body, "{\"ok\":true,\"messages\":[");
+	if (strcmp(method, "conversations.history") == 0) {
+		append_message(body, ago(scene, 600), "live", "");
+		append_message(body, ago(scene, 1300), "missed", "");
+		append_message(body, parent, "parent", thread_of(parent,
+		    ago(scene, 500)));
+	} else {
+		append_message(body, parent, "parent", "");
+		append_message(body, ago(scene, 1250), "reply", "");
+		append_message(body, ago(scene, 500), "live reply", "");
+	}
+	buffer_append_string(body, "]}");
+}
+
+static void
+leaves_out_what_came_live_later(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_newer);
+	start(&scene);
+	backfill_request_range(scene.backfill, scene.now_us - HOUR_US,
+	    scene.now_us - 1200 * SECOND_US);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_texts(&scene, "parent missed reply ");
+	assert_int_equal(scene.turn, 2);
+	clean_up(&scene);
+}
+
+static void
+joins_requests_from_the_first_to_the_last_moment(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_newer);
+	start(&scene);
+	backfill_request_range(scene.backfill, scene.now_us - HOUR_US,
+	    scene.now_us - 2000 * SECOND_US);
+	backfill_request_range(scene.backfill, scene.now_us - 1800 *
+	    SECOND_US, scene.now_us - 1200 * SECOND_US);
+	backfill_request_range(scene.backfill, scene.now_us - 1900 *
+	    SECOND_US, scene.now_us - 1700 * SECOND_US);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_texts(&scene, "parent missed reply ");
+	clean_up(&scene);
+}
+
+static void
+remembers_until_when(void **state)
+{
+	struct scene scene;
+	struct buffer plan = { 0 };
+
+	(void)state;
+	prepare(&scene, answer_newer);
+	buffer_printf(&plan, "{\"C1\":\"%s 0.000000 %s\"}",
+	    ago(&scene, 3600), ago(&scene, 1200));
+	write_plan(&scene, buffer_string(&plan));
+	buffer_free(&plan);
+	start(&scene);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_texts(&scene, "parent missed reply ");
+	assert_string_equal(lost(&scene), "");
+	clean_up(&scene);
+}
+
+/* -- what is lost is told before it is forgotten -- */
+
+static void
+keeps_what_is_too_old_until_that_is_told_safely(void **state)
+{
+	struct scene scene;
+	char plan[256], old[40];
+
+	(void)state;
+	prepare(&scene, answer_anything);
+	scene.is_unsafe = true;
+	snprintf(old, sizeof old, "{\"*\":\"%s ", ago(&scene, 864000));
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - 240 * HOUR_US);
+	assert_true(stub_run(&scene.parts, has_lost, &scene));
+	stub_run_ms(&scene.parts, 20);
+	read_plan(&scene, plan, sizeof plan);
+	assert_memory_equal(plan, old, strlen(old));
+	scene.is_unsafe = false;
+	backfill_go_on(scene.backfill);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_int_equal(count_lines(lost(&scene)), 1);
+	assert_int_equal(scene.taken_count, 3);
+	clean_up(&scene);
+}
+
+static void
+keeps_damage_in_mind_until_that_is_told_safely(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_anything);
+	write_plan(&scene, "{\"C9\":7}");
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	backfill_free(scene.backfill);
+	start(&scene);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_int_equal(scene.taken_count, 3);
+	assert_non_null(strstr(lost(&scene), "is damaged"));
+	assert_false(has_plan(&scene));
+	clean_up(&scene);
+}
+
+static void
+answer_no_private(struct scene *scene, const char *method,
+    const char *arguments, struct buffer *body)
+{
+	if (stub_has(arguments, "types", "im"))
+		buffer_append_string(body, "{\"ok\":false,\"error\":"
+		    "\"missing_scope\",\"needed\":\"im:read\"}");
+	else if (strcmp(method, "users.conversations") == 0)
+		list_channels(arguments, "C1 ", body);
+	else
+		buffer_append_string(body,
+		    "{\"ok\":false,\"error\":\"not_in_channel\"}");
+	(void)scene;
+}
+
+static bool
+has_lost_two(void *arg)
+{
+	return count_lines(lost(arg)) == 2;
+}
+
+static void
+keeps_what_is_refused_until_that_is_told_safely(void **state)
+{
+	struct scene scene;
+	char plan[256];
+
+	(void)state;
+	prepare(&scene, answer_no_private);
+	scene.is_unsafe = true;
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	assert_true(stub_run(&scene.parts, has_lost, &scene));
+	stub_run_ms(&scene.parts, 50);
+	read_plan(&scene, plan, sizeof plan);
+	assert_memory_equal(plan, "{\"*\"", 4);
+	scene.is_unsafe = false;
+	backfill_go_on(scene.backfill);
+	while (!has_asked_for_history(&scene))
+		stub_run_ms(&scene.parts, 1);
+	scene.is_unsafe = true;
+	assert_true(stub_run(&scene.parts, has_lost_two, &scene));
+	stub_run_ms(&scene.parts, 50);
+	read_plan(&scene, plan, sizeof plan);
+	assert_memory_equal(plan, "{\"C1\"", 5);
+	scene.is_unsafe = false;
+	backfill_go_on(scene.backfill);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	clean_up(&scene);
+}
+
+/* -- order -- */
+
+/* Pages from the oldest on, each with the newest first. */
+static void
+answer_from_oldest(struct scene *scene, const char *method,
+    const char *arguments, struct buffer *body)
+{
+	static const char cursors[] = "pppppppp";
+	int page = 0, seconds;
+	char text[16];
+
+	if (strcmp(method, "users.conversations") == 0) {
+		list_channels(arguments, "C1 ", body);
+		return;
+	}
+	for (int i = 1; i < 9; i++) {
+		snprintf(text, sizeof text, "%.*s", i, cursors);
+		if (stub_has(arguments, "cursor", text))
+			page = i;
+	}
+	buffer_append_string(body, "{\"ok\":true,\"messages\":[");
+	for (int i = 1; i >= 0; i--) {
+		seconds = 3600 + 650 - 100 * (2 * page + i);
+		snprintf(text, sizeof text, "m%d", 2 * page + i);
+		append_message(body, ago(scene, seconds), text, "");
+	}
+	snprintf(text, sizeof text, "%.*s", page + 1, cursors);
+	buffer_printf(body, "],\"has_more\":%s,\"response_metadata\":"
+	    "{\"next_cursor\":\"%s\"}}", page < 8 ? "true" : "false",
+	    page < 8 ? text : "");
+}
+
+static void
+puts_pages_in_order_that_begin_with_the_oldest(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	run_all(&scene, answer_from_oldest);
+	assert_texts(&scene, "m7 m8 m9 m10 m11 m12 m13 m14 m15 m16 m17 ");
+	assert_string_equal(lost(&scene), "");
+	clean_up(&scene);
+}
+
+static void
+answer_shuffled(struct scene *scene, const char *method,
+    const char *arguments, struct buffer *body)
+{
+	static const int seconds[] = { 50, 20, 40, 20, 10, 30, 60 };
+	char text[16];
+
+	if (strcmp(method, "users.conversations") == 0) {
+		list_channels(arguments, "C1 ", body);
+		return;
+	}
+	buffer_append_string(body, "{\"ok\":true,\"messages\":[");
+	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+		snprintf(text, sizeof text, "m%d", seconds[i]);
+		append_message(body, ago(scene, seconds[i]), text, "");
+	}
+	buffer_append_string(body, "]}");
+}
+
+static void
+puts_a_page_without_order_in_order(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	run_all(&scene, answer_shuffled);
+	assert_texts(&scene, "m60 m50 m40 m30 m20 m20 m10 ");
 	clean_up(&scene);
 }
 
 /* -- bounds -- */
+
+/* The disk, as the modules see it; 0: as it is. */
+static unsigned long disk_free_bytes;
+
+int
+fstatvfs(int fd, struct statvfs *disk)
+{
+	(void)fd;
+	*disk = (struct statvfs){ .f_frsize = 4096, .f_blocks = 1,
+	    .f_bavail = (disk_free_bytes != 0 ? disk_free_bytes
+	    : ULONG_MAX) / 4096 };
+	return 0;
+}
+
+static void
+leaves_the_last_of_the_disk_to_others(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene, answer_anything);
+	disk_free_bytes = (64 << 20) - 4096;
+	start(&scene);
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	while (stub_calls(&scene.parts, "conversations.history") < 3)
+		stub_run_ms(&scene.parts, 1);
+	stub_run_ms(&scene.parts, 50);
+	assert_int_equal(scene.taken_count, 0);
+	assert_int_equal(count_lines(lost(&scene)), 1);
+	assert_non_null(strstr(lost(&scene), "64 MiB"));
+	assert_true(has_plan(&scene));
+	disk_free_bytes = 64 << 20;
+	backfill_request(scene.backfill, scene.now_us - HOUR_US);
+	assert_true(stub_run(&scene.parts, is_idle, &scene));
+	assert_int_equal(scene.taken_count, 3);
+	disk_free_bytes = 0;
+	clean_up(&scene);
+}
 
 #define MANY_PAGES 8
 #define PAGE_MESSAGES 12500
@@ -1185,6 +1582,7 @@ main(void)
 		cmocka_unit_test(passes_over_items_that_are_no_messages),
 		cmocka_unit_test(says_what_it_cannot_fetch_and_goes_on),
 		cmocka_unit_test(names_a_missing_scope_once),
+		cmocka_unit_test(names_it_again_for_a_gap_that_is_new),
 		cmocka_unit_test(keeps_what_is_owed_while_the_token_is_bad),
 		cmocka_unit_test(stops_without_room_and_goes_on),
 		cmocka_unit_test(forgets_a_channel_only_when_all_is_safe),
@@ -1196,7 +1594,24 @@ main(void)
 		cmocka_unit_test(gives_up_what_is_too_old_and_says_so),
 		cmocka_unit_test(reads_a_hostile_file),
 		cmocka_unit_test(keeps_the_good_part_of_a_damaged_file),
-		cmocka_unit_test(says_once_that_slack_hides_messages),
+		cmocka_unit_test(
+		    says_of_each_channel_that_slack_hides_messages),
+		cmocka_unit_test(does_nothing_while_it_waits_for_an_answer),
+		cmocka_unit_test(does_nothing_while_it_is_not_safe),
+		cmocka_unit_test(leaves_out_what_came_live_later),
+		cmocka_unit_test(
+		    joins_requests_from_the_first_to_the_last_moment),
+		cmocka_unit_test(remembers_until_when),
+		cmocka_unit_test(
+		    keeps_what_is_too_old_until_that_is_told_safely),
+		cmocka_unit_test(
+		    keeps_damage_in_mind_until_that_is_told_safely),
+		cmocka_unit_test(
+		    keeps_what_is_refused_until_that_is_told_safely),
+		cmocka_unit_test(
+		    puts_pages_in_order_that_begin_with_the_oldest),
+		cmocka_unit_test(puts_a_page_without_order_in_order),
+		cmocka_unit_test(leaves_the_last_of_the_disk_to_others),
 		cmocka_unit_test(holds_a_hundred_thousand_messages_on_disk),
 		cmocka_unit_test(does_not_go_round_in_circles),
 		cmocka_unit_test(asks_for_less_where_a_page_is_too_large),
