@@ -7,6 +7,7 @@
 #include "stamp.h"
 
 #define SLASH_COMMANDS "slash_commands"
+#define MINUTE_MOST INT64_C(100000000000)
 #define APP_RATE_LIMITED "app_rate_limited"
 
 struct delivery_reader {
@@ -70,7 +71,8 @@ static void
 take_rate_limit(struct delivery_reader *reader, struct delivery *delivery)
 {
 	if (record_integer(reader->payload, "minute_rate_limited",
-	    &delivery->minute) && delivery->minute > 0)
+	    &delivery->minute) && delivery->minute > 0 &&
+	    delivery->minute < MINUTE_MOST)
 		delivery->kind = DELIVERY_RATE_LIMIT;
 }
 

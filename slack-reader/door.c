@@ -15,6 +15,11 @@
 /* How far an event may go ahead of those that came just before it. */
 #define OVERTAKES_MAX 32
 
+#define LINE_KEPT_BYTES (1 << 20)	/* of the buffer between two lines */
+
+/* So much is carried of what cannot be a record. */
+#define BAD_BYTES_MAX 1024
+
 #define LAG_MOST_US (2 * 3600 * INT64_C(1000000))
 
 /* While the journal cannot be written it is tried that often, and whenever
@@ -277,13 +282,16 @@ prepare_event(struct door *door, struct guest *guest)
 /* A line of the inbox or of Slack that a record cannot be: it goes in as an
  * error, so that somebody sees it. */
 static void
-take_bad(struct door *door, const struct arrival *arrival)
+take_bad(struct door *door, const struct arrival *arrival,
+    const char *reason)
 {
+	size_t length = arrival->length < BAD_BYTES_MAX ? arrival->length
+	    : BAD_BYTES_MAX;
 	struct guest *guest;
 
 	door->line.length = 0;
-	record_write_error(&door->line, STAGE, record_reason(door->record),
-	    arrival->text, arrival->length, arrival->length);
+	record_write_error(&door->line, STAGE, reason, arrival->text, length,
+	    arrival->length);
 	if (record_parse(door->record, door->line.data,
 	    door->line.length - 1) == -1)
 		return;
@@ -298,8 +306,12 @@ door_take(struct door *door, const struct arrival *arrival)
 {
 	struct guest *guest;
 
+	if (arrival->length > DOOR_BYTES_MAX) {
+		take_bad(door, arrival, "too long for what is added to it");
+		return;
+	}
 	if (record_parse(door->record, arrival->text, arrival->length) == -1) {
-		take_bad(door, arrival);
+		take_bad(door, arrival, record_reason(door->record));
 		return;
 	}
 	guest = make_guest(door, arrival);
@@ -363,12 +375,12 @@ recall_lag(struct door *door, struct record *record)
 	const char *received = record_string(record, RECORD_RECEIVED);
 	int64_t received_us, ts_us;
 
-	if (is_string(record, RECORD_SOURCE, "slack") && received != NULL &&
-	    clock_parse(received, &received_us) == 0 &&
+	if (received != NULL && clock_parse(received, &received_us) == 0 &&
 	    slack_time(record, &ts_us))
 		door->lag_us = received_us - ts_us;
 }
 
+/* What the inbox brought is no word of Slack's, whatever it looks like. */
 void
 door_recall(struct door *door, struct record *record)
 {
@@ -377,6 +389,8 @@ door_recall(struct door *door, struct record *record)
 	const char *ts = record_string(record, RECORD_TS);
 	int64_t now_s = clock_steady_s();
 
+	if (!is_string(record, RECORD_SOURCE, "slack"))
+		return;
 	if (id != NULL)
 		seen_note(door->settings.seen, id, "", now_s);
 	if (channel != NULL && ts != NULL && is_new_message(record))
@@ -444,6 +458,8 @@ write_guest(struct door *door, struct guest *guest)
 	guest->seq = door->next_seq++;
 	journal_append(door->journal, guest->seq, door->line.data,
 	    door->line.length);
+	if (door->line.capacity > LINE_KEPT_BYTES)
+		buffer_free(&door->line);
 }
 
 static void
@@ -541,4 +557,10 @@ door_slack_time(const struct door *door, int64_t time_us)
 		return time_us;
 	return time_us - (door->lag_us < LAG_MOST_US ? door->lag_us
 	    : LAG_MOST_US);
+}
+
+int64_t
+door_slack_now(const struct door *door)
+{
+	return clock_now_us() - (door->lag_us < 0 ? door->lag_us : 0);
 }

@@ -22,6 +22,9 @@
 /* How long an event waits for the names of who wrote it and where. */
 #define DOOR_HOLD_MS 200
 
+/* Room is left for what is added to a record. */
+#define DOOR_BYTES_MAX (RECORD_BYTES_MAX - 8192)
+
 /* Fetched messages that wait here at most; live ones come as they come. */
 #define DOOR_BACKFILL_MAX 500
 
@@ -113,5 +116,8 @@ void door_commit(struct door *door, bool all);
  * as that is known from the messages of late.
  */
 int64_t door_slack_time(const struct door *door, int64_t time_us);
+
+/* What time it is by Slack's clock now, or later. */
+int64_t door_slack_now(const struct door *door);
 
 #endif

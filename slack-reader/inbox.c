@@ -324,8 +324,8 @@ complain(struct inbox *inbox, const struct line *line)
 	struct buffer reason = { 0 };
 	bool has_brace;
 
-	if (line->length < line->total)
-		return xstrdup("the line is longer than 16 MiB");
+	if (line->total > INBOX_LINE_MAX)
+		return xstrdup("the line is longer than 16 MiB less 8 KiB");
 	if (line->length == 0)
 		return xstrdup("not a JSON object: the line is empty");
 	if (json_scan(&inbox->index, line->text, line->length) == 0)

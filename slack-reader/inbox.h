@@ -12,9 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "record.h"
 #include "timers.h"
 
 #define INBOX_CLIENTS_MAX 16	/* others wait to be accepted */
+#define INBOX_LINE_MAX (RECORD_BYTES_MAX - 8192)	/* more is added */
 #define INBOX_WAITING_MAX 256	/* lines of one client without an answer */
 #define INBOX_BYTES_MAX (32 * 1024 * 1024)	/* in such lines of all */
 

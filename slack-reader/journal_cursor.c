@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "journal_scan.h"
@@ -147,6 +148,13 @@ give_up_file(struct journal_cursor *cursor, const char *reason)
 	move(cursor, cursor->file, file->bytes);
 }
 
+/* It says nothing of the file; a new start reads it. */
+static bool
+is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 /*
  * Read up to `length` bytes from the cursor plus `skip`. Returns their number,
  * or 0 with the file given up.
@@ -162,6 +170,8 @@ read_block(struct journal_cursor *cursor, char *bytes, size_t length,
 	if (cursor->fd == -1)
 		cursor->fd = journal_folder_open_file(cursor->folder,
 		    file->name, O_RDONLY);
+	if (cursor->fd == -1 && is_shortage(errno))
+		err(EX_OSERR, "read the journal");
 	if (cursor->fd == -1) {
 		give_up_file(cursor, strerror(errno));
 		return 0;

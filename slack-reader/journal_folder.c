@@ -175,7 +175,16 @@ int
 journal_folder_open_file(const struct journal_folder *folder, const char *name,
     int flags)
 {
-	return openat(folder->fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	/* A FIFO that somebody put there must not make us wait. */
+	int fd = openat(folder->fd, name,
+	    flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct stat status;
+
+	if (fd == -1 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
 }
 
 int
@@ -196,6 +205,9 @@ journal_folder_begin(struct journal_folder *folder, int64_t day)
 		if (fd != -1 || errno != EEXIST)
 			break;
 	}
+	if (fd == -1 && errno == ENOENT)
+		errx(EX_IOERR, "journal: somebody removed the folder %s",
+		    folder->path);
 	if (fd == -1)
 		return -1;
 	sync_names(folder, folder->fd);

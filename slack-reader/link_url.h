@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #define LINK_HOST_MAX 100	/* libwebsockets cuts off longer ones */
-#define LINK_PATH_MAX 3000	/* and writes longer ones behind its buffer */
+#define LINK_PATH_MAX 2000	/* and writes longer ones behind its buffer */
 
 struct link_url {
 	bool is_secure;

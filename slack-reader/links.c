@@ -395,17 +395,6 @@ tell_binary(struct link *link)
 	link->has_told_binary = true;
 }
 
-static int
-refuse_message(struct link *link)
-{
-	explain(link, "sent a message of more than 16 MiB");
-	lws_close_reason(link->connection, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
-	    NULL, 0);
-	link->state = LINK_LEAVING;
-	timers_set(link->links->settings.timers, &link->deadline, GOODBYE_MS);
-	return -1;
-}
-
 /* A message comes in pieces, of frames and of parts of frames. */
 static int
 handle_receive(const struct call *call)
@@ -422,8 +411,12 @@ handle_receive(const struct call *call)
 		tell_binary(link);
 		return 0;
 	}
-	if (length > LINKS_MESSAGE_MAX - message->length)
-		return refuse_message(link);
+	if (length > LINKS_MESSAGE_MAX - message->length) {
+		/* To refuse it here would have libwebsockets read on into a
+		 * buffer that it no longer empties. */
+		end(link, "sent a message of more than 16 MiB");
+		return 0;
+	}
 	if (!is_last || message->length > 0) {
 		buffer_append(message, call->bytes, call->length);
 		text = message->data;

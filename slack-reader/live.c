@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@
 #define SEEN_SPAN_S (6 * 3600)
 #define RECALL_S (24 * 3600)	/* for the threads of a day */
 #define SEEN_MOST (1 << 20)
+#define MMAP_BYTES (256 * 1024)
+#define LINE_KEPT_BYTES (1 << 20)	/* of the buffer between two lines */
 #define JOURNAL_EXPIRE_MS (10 * 60 * 1000)
 
 /* Slack sends again what it thinks undelivered, 6 minutes later at most. */
@@ -86,13 +89,21 @@ struct live {
 
 /* --- what comes in --------------------------------------------------------*/
 
+/* What comes after now comes live. */
+static void
+request_since(struct live *live, int64_t since_us)
+{
+	backfill_request_range(live->backfill, since_us,
+	    door_slack_now(live->door) + 60 * MINUTE_US);
+}
+
 /* What is withheld later in that minute is fetched when it is over. */
 static void
 fetch_withheld(struct live *live, int64_t minute_us)
 {
 	int64_t left_us = minute_us + 2 * MINUTE_US - clock_now_us();
 
-	backfill_request(live->backfill, minute_us - MINUTE_US);
+	request_since(live, minute_us - MINUTE_US);
 	if (!live->again.is_set || minute_us < live->again_since_us)
 		live->again_since_us = minute_us;
 	timers_set(live->timers, &live->again,
@@ -104,7 +115,7 @@ fetch_again(void *arg)
 {
 	struct live *live = arg;
 
-	backfill_request(live->backfill, live->again_since_us - MINUTE_US);
+	request_since(live, live->again_since_us - MINUTE_US);
 }
 
 static void
@@ -189,6 +200,8 @@ take_fetched(const struct backfill_message *message, void *arg)
 	arrival.text = live->line.data;
 	arrival.length = live->line.length - 1;
 	door_take(live->door, &arrival);
+	if (live->line.capacity > LINE_KEPT_BYTES)
+		buffer_free(&live->line);
 	return true;
 }
 
@@ -236,7 +249,7 @@ refuse_arrival(const struct arrival_origin *origin, const char *reason,
 static void
 fetch_since(struct live *live, int64_t since_us)
 {
-	backfill_request(live->backfill,
+	request_since(live,
 	    door_slack_time(live->door, since_us) - BACKFILL_MARGIN_US);
 }
 
@@ -459,6 +472,12 @@ open_journal(struct live *live)
 	    options->after >= 0 ? options->after : INT64_MAX);
 	if (options->after > last)
 		report_short_journal(live, last);
+	if (live->last_received_us > clock_now_us()) {
+		warnx("the journal ends in the future: the clock was wrong,"
+		    " all messages that are missing are looked for");
+		live->last_received_us = clock_now_us() -
+		    options->backfill_age_s * 1000000 + BACKFILL_MARGIN_US;
+	}
 	if (live->last_received_us != 0)
 		fetch_since(live, live->last_received_us);
 	live->outlet = outlet_new(live->set, live->timers, live->journal);
@@ -548,6 +567,8 @@ live_run(const struct live_options *options)
 	struct live live = { .options = options };
 	int status;
 
+	/* Or memory that one large message took would never be given back. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	open_all(&live);
 	while (!is_finished(&live))
 		turn(&live);

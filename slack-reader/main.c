@@ -258,6 +258,7 @@ get_token(const char *name, const char *other, const char *const *beginnings)
 	for (size_t i = 0; beginnings[i] != NULL; i++)
 		if (strncmp(token, beginnings[i],
 		    strlen(beginnings[i])) == 0 &&
+		    strlen(token) > strlen(beginnings[i]) &&
 		    token[strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		    "abcdefghijklmnopqrstuvwxyz0123456789-._")] == '\0')
 			return token;

@@ -180,7 +180,7 @@ take_line(struct name_cache *cache, struct record *record,
 	id = record_string(record, "id");
 	name = record_string(record, "name");
 	if (id == NULL || name == NULL || *name == '\0' ||
-	    !name_cache_is_id(id) || !record_integer(record, "at", &at_s))
+	    !name_cache_is_id(id) || !record_integer(record, "at", &at_s) || at_s < 0)
 		return false;
 	name_cache_put(cache, id, name, at_s);
 	return true;

@@ -17,12 +17,14 @@
 #define FIRST_PAUSE_MS 1000
 #define LONGEST_PAUSE_MS 30000
 #define LIMIT_DIVISOR 4		/* where an answer is too large */
+#define PAGES_MAX 10000	/* then the cursors must be going round */
 #define NONSENSE "an answer that makes no sense"
 
 struct pages {
 	struct pages_settings settings;
 	char *arguments;
 	char *cursor;			/* of the next page, NULL: the first */
+	size_t count;			/* of pages up to that cursor */
 	int limit;
 	struct slack_call *call;	/* NULL: none is under way */
 	struct timer again;
@@ -88,6 +90,7 @@ set_cursor(struct pages *pages, const char *cursor)
 {
 	free(pages->cursor);
 	pages->cursor = cursor != NULL ? xstrdup(cursor) : NULL;
+	pages->count = cursor != NULL ? pages->count + 1 : 0;
 }
 
 static void
@@ -174,7 +177,8 @@ take_page(struct pages *pages, const struct slack_reply *reply)
 	struct json_items items;
 
 	if (!find_items(pages, reply, &items) || (cursor != NULL &&
-	    pages->cursor != NULL && strcmp(cursor, pages->cursor) == 0)) {
+	    pages->cursor != NULL && strcmp(cursor, pages->cursor) == 0) ||
+	    pages->count > PAGES_MAX) {
 		try_again(pages, SLACK_BAD_REQUEST, NONSENSE);
 		return;
 	}

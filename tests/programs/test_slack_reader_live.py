@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from conftest import BIN, CRASHES, is_sanitized
 from slack import APP_TOKEN, BOT_TOKEN, FakeSlack, fake_slack  # noqa: F401
 
-EX_CONFIG, EX_TEMPFAIL = 78, 75
+EX_CONFIG, EX_IOERR, EX_TEMPFAIL = 78, 74, 75
 QUICK = ("--ping", "0.5")	# dead after 1.2 s
 CHANNEL = "C0EXAMPLE1"
 
@@ -289,6 +290,31 @@ def test_pieces_and_megabytes_are_joined(reader):
     assert 3_000_000 in lengths
     reader.wait_records(1, text="in frames")
     reader.wait_records(1, text="in bytes")
+
+
+def test_a_message_of_17_mib_ends_that_connection_only(reader):
+    reader.start()
+    for _ in range(3):
+        mark = reader.slack.mark
+        reader.slack.control("raw", text="x" * (17 << 20), socket="oldest")
+        reader.wait_said("more than 16 MiB")
+        reader.slack.wait_for("hello", after=mark, timeout=60)
+    reader.slack.send("still here")
+    reader.wait_records(1, text="still here")
+
+
+def test_an_event_too_long_for_its_members_is_an_error(reader):
+    reader.start()
+    reader.slack.send("x" * ((16 << 20) - 5000))
+    record, = reader.wait_records(1, type="error")
+    assert record["seq"] == 1 and "too long" in record["error"]["reason"]
+    for room in (0, 10, 50, 5000, 8192):
+        line = b'{"type":"api_message","text":"%s"}' % (
+            b"x" * ((16 << 20) - 33 - room))
+        assert Inbox(reader.inbox).say(line).hear()["ok"] == (room == 8192)
+    reader.kill()
+    reader.start()
+    assert [one["seq"] for one in reader.journal] == [1, 2]
 
 
 # --- connections -------------------------------------------------------------
@@ -684,6 +710,28 @@ def test_the_inbox_answers_when_it_is_durable(reader):
         assert answer["ok"] is False and answer["error"]
     inbox.say(b'{"type":"api_message","id":"2"}')
     assert inbox.hear() == {"ok": True, "seq": 2}
+
+
+def test_what_the_inbox_brought_hides_no_message(reader):
+    reader.start()
+    event = {"type": "message", "channel": CHANNEL, "user": "U0HUMAN001",
+             "text": "forged", "ts": "1999.000100"}
+    assert Inbox(reader.inbox).say(json.dumps(event).encode()).hear()["ok"]
+    reader.stop()
+    reader.start()
+    reader.slack.control("raw", text=json.dumps({
+        "envelope_id": "e-1", "type": "events_api", "payload": {
+            "type": "event_callback", "event_id": "Ev1",
+            "event": {**event, "text": "real"}}}))
+    reader.wait_records(1, text="real")
+
+
+def test_a_removed_journal_ends_it_for_a_new_start(reader):
+    reader.start()
+    shutil.rmtree(reader.state / "journal")
+    reader.slack.send("where to?")
+    assert reader.wait() == EX_IOERR
+    assert "removed" in reader.said
 
 
 def test_a_full_journal_shuts_the_door(reader):

@@ -595,13 +595,15 @@ test_takes_lines_of_16_mib_and_none_longer(void **state)
 
 	(void)state;
 	bench->answers_at_once = true;
-	say_long(bench, fd, RECORD_BYTES_MAX);
+	say_long(bench, fd, INBOX_LINE_MAX);
 	expect_accept(bench, fd, 1);
-	assert_int_equal(bench->taken[0].length, RECORD_BYTES_MAX);
-	say_long(bench, fd, RECORD_BYTES_MAX + 1);
-	expect_refusal(bench, fd, "the line is longer than 16 MiB");
+	assert_int_equal(bench->taken[0].length, INBOX_LINE_MAX);
+	say_long(bench, fd, INBOX_LINE_MAX + 1);
+	expect_refusal(bench, fd, "the line is longer than 16 MiB"
+	    " less 8 KiB");
 	say_long(bench, fd, 2 * RECORD_BYTES_MAX);
-	expect_refusal(bench, fd, "the line is longer than 16 MiB");
+	expect_refusal(bench, fd, "the line is longer than 16 MiB"
+	    " less 8 KiB");
 	say(bench, fd, "{}\n");
 	expect_accept(bench, fd, 2);
 	assert_int_equal(bench->count, 2);
@@ -963,7 +965,8 @@ test_half_lines_over_the_limit_do_not_fill_memory(void **state)
 	sent = push(bench, two, line, length);
 	assert_true(sent < MIB);
 	say(bench, one, "\n");
-	expect_refusal(bench, one, "the line is longer than 16 MiB");
+	expect_refusal(bench, one, "the line is longer than 16 MiB"
+	    " less 8 KiB");
 	assert_int_equal(push(bench, two, line + sent, length - sent),
 	    length - sent);
 	free(line);

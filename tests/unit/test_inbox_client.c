@@ -244,7 +244,7 @@ static void
 test_hands_in_a_line_of_16_mib_and_is_refused_a_longer_one(void **state)
 {
 	struct bench *bench = set_up_inbox();
-	size_t length = RECORD_BYTES_MAX + 1;
+	size_t length = INBOX_LINE_MAX + 1;
 	char *line = xmalloc(length);
 
 	(void)state;
@@ -252,12 +252,13 @@ test_hands_in_a_line_of_16_mib_and_is_refused_a_longer_one(void **state)
 	memset(line, ' ', length);
 	memcpy(line, "{}", 2);
 	assert_true(inbox_client_send(bench->client, line,
-	    RECORD_BYTES_MAX, note_done, bench));
+	    INBOX_LINE_MAX, note_done, bench));
 	run_until(bench, &bench->done, 1);
 	assert_true(inbox_client_send(bench->client, line, length, note_done,
 	    bench));
 	run_until(bench, &bench->refused, 1);
-	assert_string_equal(bench->reason, "the line is longer than 16 MiB");
+	assert_string_equal(bench->reason, "the line is longer than 16 MiB"
+	    " less 8 KiB");
 	free(line);
 	tear_down(bench);
 }
@@ -295,7 +296,7 @@ test_says_when_too_many_bytes_wait(void **state)
 		    RECORD_BYTES_MAX, note_done, bench));
 	assert_false(hand_in(bench, "{}"));
 	bench->answers_at_once = true;
-	run_until(bench, &bench->done,
+	run_until(bench, &bench->refused,	/* they are too long */
 	    INBOX_CLIENT_BYTES_MAX / RECORD_BYTES_MAX);
 	assert_true(hand_in(bench, "{}"));
 	free(line);
