@@ -377,13 +377,21 @@ closes_at_a_message_that_is_too_long(void **state)
 	assert_int_equal(fixture->received, 0);
 	assert_non_null(strstr(fixture->reason, "16 MiB"));
 	finish(fixture);
+}
 
-	int first;
-	char payload[128];
-	take_frame((unsigned char *)fixture->server.heard.data, &first,
-	    payload);
-	assert_int_equal(first, 0x88);
-	assert_memory_equal(payload, "\x03\xf1", 2);	/* 1009 */
+static void
+ends_within_a_frame_that_is_much_too_long(void **state)
+{
+	struct fixture *fixture = *state;
+	char *text = xcalloc(LINKS_MESSAGE_MAX + 1000000, 1);
+
+	add_frame(&fixture->server, 0x81, text, LINKS_MESSAGE_MAX + 1000000);
+	free(text);
+	start(fixture);
+	await(fixture, &fixture->closed, 1);
+	assert_int_equal(fixture->received, 0);
+	assert_non_null(strstr(fixture->reason, "16 MiB"));
+	finish(fixture);
 }
 
 static void
@@ -586,6 +594,7 @@ main(void)
 		CASE(joins_the_frames_of_a_message),
 		CASE(hands_over_a_long_message_whole),
 		CASE(closes_at_a_message_that_is_too_long),
+		CASE(ends_within_a_frame_that_is_much_too_long),
 		CASE(passes_over_binary_messages),
 		CASE(sends_all_that_waits_before_the_goodbye),
 		CASE(drops_after_a_second_who_ignores_the_goodbye),
