@@ -66,7 +66,7 @@ def measure_dead_socket(binary, folder):
         reader = start_reader(slack, binary, folder)
         slack.blackhole("oldest")
         began = slack.seen("hello")[-1]["n"]
-        silent, = slack.wait_for("blackhole", after=began)
+        silent, = slack.wait_for("black_hole", after=began)
         hello, = slack.wait_for("hello", after=began, timeout=90)
         reader.send_signal(signal.SIGTERM)
         reader.wait()

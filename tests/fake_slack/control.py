@@ -316,7 +316,7 @@ class Control:
             setattr(self.fake.settings, name, value)
 
     def do_expire_cursors(self):
-        self.fake.expired_cursors.update(self.fake.cursors)
+        self.fake.cursor_age += 1
 
     # The workspace
 

@@ -175,8 +175,7 @@ def after_cursor(call, word, messages, is_left):
     if not cursor:
         return messages
     found, _, ts = (decode_cursor(cursor) or "").partition(":")
-    expired = cursor in call.fake.expired_cursors
-    if found != word or expired:
+    if found != f"{word}{call.fake.cursor_age}":
         raise SlackError("invalid_cursor")
     return [m for m in messages if is_left(as_number(m["ts"]),
                                            as_number(ts))]
@@ -186,8 +185,8 @@ def page_of(call, word, messages, limit):
     page, more = messages[:limit], len(messages) > limit
     answer = {"messages": copy.deepcopy(page), "has_more": more}
     if more:
-        cursor = encode_cursor(f"{word}:{messages[limit]['ts']}")
-        call.fake.cursors.append(cursor)
+        cursor = encode_cursor(f"{word}{call.fake.cursor_age}:"
+                               f"{messages[limit]['ts']}")
         answer["response_metadata"] = {"next_cursor": cursor}
     return answer
 

@@ -41,8 +41,7 @@ class Fake:
         self.faults = Faults()
         self.files = files.Files(self)
         self.last_posts = {}        # time by channel
-        self.cursors = []
-        self.expired_cursors = set()
+        self.cursor_age = 0     # those of another one have expired
         self.delivery = Delivery(settings, self.log)
         self.sockets = SocketMode(settings, self.log, self.delivery)
         self.api = Api(self)
