@@ -492,6 +492,21 @@ def test_history_that_is_refused_is_told(reader):
     assert sent["ts"] in [one.get("ts") for one in reader.journal]
 
 
+@pytest.mark.parametrize("error", [
+    "channel_not_found", "not_in_channel", "invalid_arguments"])
+def test_a_channel_that_cannot_be_read_is_told_and_left(reader, error):
+    reader.start()
+    reader.slack.send("first")
+    reader.wait_records(1)
+    reader.stop()
+    reader.slack.fail_next("conversations.history", times=1, error=error)
+    reader.start()
+    record, = reader.wait_records(1, type="error")
+    assert error in record["error"]["reason"] and record["channel"]
+    reader.slack.send("live goes on")
+    reader.wait_records(1, text="live goes on")
+
+
 @pytest.mark.parametrize("env, word", [
     ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN is not set"),
     ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN is not set"),
