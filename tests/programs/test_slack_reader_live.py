@@ -336,12 +336,12 @@ def test_says_goodbye_on_term(reader):
 def test_refreshes_lose_and_double_nothing(reader):
     reader.start()
     sent = []
-    for turn in range(15):
+    for turn in range(8):
         mark = reader.slack.mark
         sent += reader.slack.send_many(10)
         reader.slack.refresh("oldest", warning=0.2, grace=2)
         sent += reader.slack.send_many(10)
-        reader.slack.wait_for("hello", after=mark, timeout=20)
+        reader.slack.wait_for("hello", after=mark, timeout=80)
     check_sent(reader, sent)
     state = reader.slack.state()
     assert len(state["sockets"]) <= 4
