@@ -5,13 +5,14 @@ PREFIX = /usr/local
 DESTDIR =
 
 # The programs in pipeline order, and the libraries of each.
-PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast stats
+PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast stats keep
 LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
 LIBS_ws-broadcast = -lwebsockets -lcjson -lcrypto
 LIBS_stats = -lcjson
+LIBS_keep = -lcjson
 
 CC = gcc
 CFLAGS = -O2 -g

@@ -1,0 +1,726 @@
+#include "keeper.h"
+
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "caution.h"
+#include "clock.h"
+#include "dead_letters.h"
+#include "downstream.h"
+#include "error_answer.h"
+#include "events.h"
+#include "output.h"
+#include "record.h"
+#include "requests.h"
+#include "stage.h"
+#include "status.h"
+#include "timers.h"
+#include "window.h"
+
+#define READ_BYTES 65536
+#define ANSWER_BYTES_MAX (2 * RECORD_BYTES_MAX)
+#define DEATHS_MAX 3			/* with the same line at the head */
+#define PAUSE_MS_LEAST 100
+#define PAUSE_MS_MOST 10000
+#define RETRY_MS 1000			/* where a disk is full */
+#define LATE_MS 1000			/* a timer so late: we were stopped */
+
+enum phase {
+	RUNNING,
+	DRAINING,	/* it died; what it had answered is taken */
+	ASIDE,		/* the head goes to the dead letters */
+	PAUSING,	/* before the next start */
+	OVER,
+};
+
+struct keeper {
+	const struct keeper_options *options;
+	int set;
+	struct timers *timers;
+	struct window *window;
+	struct stage stage;
+	struct buffer unfinished;	/* of an answer */
+	struct downstream *downstream;
+
+	struct event input, to_stage, from_stage, output, requests;
+	struct timer pause, patience, hang, retry;
+
+	enum phase phase;
+	bool is_input_ended;
+	bool has_answered;	/* since the stage's last start */
+	bool has_ever_answered;
+	bool is_told_full;	/* that a disk is */
+	int stop_signal;
+	int pause_ms;
+	int deaths;		/* with the line that is at the head */
+	struct caution caution;
+	int64_t waiting_since_ms; /* for the next answer */
+	int status;
+};
+
+/* --- what is known ---------------------------------------------------------*/
+
+static bool
+is_ending(const struct keeper *keeper)
+{
+	return keeper->is_input_ended || keeper->stop_signal != 0;
+}
+
+static bool
+is_all_fed(const struct keeper *keeper)
+{
+	size_t length;
+
+	return window_to_feed(keeper->window, 0, &length) == NULL;
+}
+
+/* Is there something that the stage may be given now? */
+static bool
+is_feeding(const struct keeper *keeper)
+{
+	size_t length;
+
+	return keeper->stage.input != -1 && window_to_feed(keeper->window,
+	    caution_lines(&keeper->caution), &length) != NULL;
+}
+
+static bool
+is_all_answered(const struct keeper *keeper)
+{
+	return is_all_fed(keeper) && !window_is_waiting(keeper->window);
+}
+
+static bool
+wants_input(const struct keeper *keeper)
+{
+	return !is_ending(keeper) && !window_is_full(keeper->window);
+}
+
+/* The promise that checkpoints rest on: first the old answers go out. */
+static bool
+wants_answers(const struct keeper *keeper)
+{
+	return keeper->stage.output != -1 &&
+	    downstream_is_empty(keeper->downstream);
+}
+
+/* Does the stage owe us an answer, or its end? */
+static bool
+is_stage_owing(const struct keeper *keeper)
+{
+	return keeper->phase == RUNNING &&
+	    downstream_is_empty(keeper->downstream) &&
+	    (window_is_waiting(keeper->window) ||
+	    keeper->stage.input == -1);
+}
+
+static void
+tell_status(const struct keeper *keeper)
+{
+	status_write(keeper->options->status_path, keeper->options->name,
+	    &keeper->stage, window_lines(keeper->window));
+}
+
+static void
+finish(struct keeper *keeper, int status)
+{
+	keeper->phase = OVER;
+	keeper->status = status;
+}
+
+/* Say once that there is no room, or another hindrance; try again later. */
+static void
+wait_for_room(struct keeper *keeper, const char *path)
+{
+	if (!keeper->is_told_full)
+		warn("%s: %s: waiting until that is mended",
+		    keeper->options->name, path);
+	keeper->is_told_full = true;
+	timers_set(keeper->timers, &keeper->retry, RETRY_MS);
+}
+
+static void
+tell_room(struct keeper *keeper)
+{
+	if (keeper->is_told_full)
+		warnx("%s: it is mended, going on", keeper->options->name);
+	keeper->is_told_full = false;
+}
+
+/* --- answers ---------------------------------------------------------------*/
+
+static bool
+is_full_disk(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG ||
+	    error == EIO;
+}
+
+/* Nobody reads the answers, or they cannot be written. */
+static void
+lose_output(struct keeper *keeper, int error)
+{
+	stage_kill(&keeper->stage);
+	finish(keeper, output_failure(error));
+}
+
+static void
+pass_on(struct keeper *keeper)
+{
+	if (downstream_is_empty(keeper->downstream) ||
+	    keeper->retry.is_set || keeper->phase == OVER)
+		return;
+	if (downstream_write(keeper->downstream) == 0) {
+		tell_room(keeper);
+		keeper->waiting_since_ms = clock_steady_ms();
+	} else if (is_full_disk(errno)) {
+		wait_for_room(keeper, "standard output");
+	} else {
+		lose_output(keeper, errno);
+	}
+}
+
+/* It breaks the first law: which answers belong to what, nobody knows. */
+static void
+refuse_surplus(struct keeper *keeper, size_t surplus)
+{
+	warnx("%s answered %zu lines more than it was given: a stage has to"
+	    " answer each line with one", keeper->options->name, surplus);
+	stage_kill(&keeper->stage);
+	finish(keeper, EX_SOFTWARE);
+}
+
+/* The beginning of `bytes` that holds so many lines. */
+static size_t
+length_of_lines(const char *bytes, size_t length, size_t lines)
+{
+	const char *at = bytes;
+
+	for (; lines > 0; lines--)
+		at = (const char *)memchr(at, '\n',
+		    (size_t)(bytes + length - at)) + 1;
+	return (size_t)(at - bytes);
+}
+
+/* Take the whole lines off what came from the stage. */
+static void
+take_whole_lines(struct keeper *keeper, size_t length)
+{
+	struct buffer *lines = downstream_lines(keeper->downstream);
+	struct buffer *unfinished = &keeper->unfinished;
+	size_t count = count_lines(unfinished->data, length);
+	size_t answered = window_answer(keeper->window, count);
+	size_t taken = answered == count ? length
+	    : length_of_lines(unfinished->data, length, answered);
+
+	buffer_append(lines, unfinished->data, taken);
+	buffer_consume(unfinished, length);
+	if (answered > 0) {
+		keeper->has_answered = keeper->has_ever_answered = true;
+		keeper->deaths = 0;
+		keeper->pause_ms = PAUSE_MS_LEAST;
+		keeper->waiting_since_ms = clock_steady_ms();
+		caution_answer(&keeper->caution, answered);
+		timers_cancel(keeper->timers, &keeper->patience);
+	}
+	if (answered < count)
+		refuse_surplus(keeper, count - answered);
+}
+
+static void
+check_answer_length(struct keeper *keeper)
+{
+	if (keeper->unfinished.length <= ANSWER_BYTES_MAX)
+		return;
+	warnx("%s answers with a line of over %d MiB, killing it",
+	    keeper->options->name, ANSWER_BYTES_MAX >> 20);
+	stage_kill(&keeper->stage);
+	stage_close_output(&keeper->stage);
+}
+
+/* Read what the stage answers; returns whether there may be more. */
+static bool
+take_answers(struct keeper *keeper)
+{
+	struct buffer *unfinished = &keeper->unfinished;
+	char *room = buffer_reserve(unfinished, READ_BYTES);
+	ssize_t count = read(keeper->stage.output, room, READ_BYTES);
+	const char *last;
+
+	if (count <= 0) {
+		if (count == -1 && (errno == EAGAIN || errno == EINTR))
+			return errno == EINTR;
+		events_ignore(keeper->set, &keeper->from_stage);
+		stage_close_output(&keeper->stage);
+		return false;
+	}
+	last = memrchr(room, '\n', (size_t)count);
+	unfinished->length += (size_t)count;
+	if (last != NULL)
+		take_whole_lines(keeper,
+		    (size_t)(last + 1 - unfinished->data));
+	else
+		check_answer_length(keeper);
+	return true;
+}
+
+static void
+answers_ready(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (wants_answers(keeper))
+		take_answers(keeper);
+}
+
+/* --- input -----------------------------------------------------------------*/
+
+static void
+end_input(struct keeper *keeper)
+{
+	bool takes = !keeper->options->drops_unfinished &&
+	    keeper->stop_signal == 0;
+	size_t length = window_end(keeper->window, takes);
+
+	if (length > 0 && !takes)
+		warnx("%s: an unfinished last line of %zu bytes was left out",
+		    keeper->options->name, length);
+}
+
+static void
+read_input(void *arg)
+{
+	struct keeper *keeper = arg;
+	size_t length;
+	ssize_t count;
+
+	if (!wants_input(keeper))
+		return;
+
+	char *room = window_room(keeper->window, &length);
+	count = read(STDIN_FILENO, room, length);
+	if (count > 0) {
+		window_fill(keeper->window, (size_t)count);
+	} else if (count == 0) {
+		keeper->is_input_ended = true;
+		end_input(keeper);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		warn("read standard input");
+		stage_kill(&keeper->stage);
+		finish(keeper, EX_IOERR);
+	}
+}
+
+static void
+close_stage_input(struct keeper *keeper)
+{
+	events_ignore(keeper->set, &keeper->to_stage);
+	stage_close_input(&keeper->stage);
+	keeper->waiting_since_ms = clock_steady_ms();
+}
+
+/* Give the stage what it takes, and the end of the input behind it all. */
+static void
+feed(void *arg)
+{
+	struct keeper *keeper = arg;
+	const char *lines;
+	size_t length;
+
+	while (keeper->stage.input != -1 && keeper->phase == RUNNING &&
+	    (lines = window_to_feed(keeper->window,
+	    caution_lines(&keeper->caution), &length)) != NULL) {
+		ssize_t count = write(keeper->stage.input, lines, length);
+
+		if (count == -1 && errno == EAGAIN)
+			break;
+		if (count == -1 && errno == EINTR)
+			continue;
+		if (count == -1) {
+			close_stage_input(keeper);
+			break;
+		}
+		if (!window_is_waiting(keeper->window))
+			keeper->waiting_since_ms = clock_steady_ms();
+		window_feed(keeper->window, (size_t)count);
+	}
+	if (keeper->stage.input != -1 && is_ending(keeper) &&
+	    is_all_fed(keeper))
+		close_stage_input(keeper);
+}
+
+/* --- starts and ends -------------------------------------------------------*/
+
+/* Wait before the next start, longer each time that nothing was answered. */
+static void
+pause_stage(struct keeper *keeper)
+{
+	keeper->phase = PAUSING;
+	timers_set(keeper->timers, &keeper->pause, keeper->pause_ms);
+	keeper->pause_ms *= 2;
+	if (keeper->pause_ms > PAUSE_MS_MOST)
+		keeper->pause_ms = PAUSE_MS_MOST;
+}
+
+static void
+fail_start(struct keeper *keeper)
+{
+	warn("cannot run %s", keeper->options->command[0]);
+	if (keeper->stage.starts == 1)
+		finish(keeper, EX_UNAVAILABLE);
+	else
+		pause_stage(keeper);
+}
+
+static void
+start(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	window_rewind(keeper->window);
+	keeper->has_answered = false;
+	if (stage_start(&keeper->stage) == -1) {
+		fail_start(keeper);
+		return;
+	}
+	keeper->phase = RUNNING;
+	keeper->waiting_since_ms = clock_steady_ms();
+	keeper->to_stage.fd = keeper->stage.input;
+	keeper->from_stage.fd = keeper->stage.output;
+	if (keeper->options->status_path != NULL)
+		tell_status(keeper);
+}
+
+/* Starting it again would not help: it said so itself. */
+static bool
+is_final(const struct keeper *keeper, int status)
+{
+	return status == EX_USAGE || status == EX_CONFIG ||
+	    (status == EX_UNAVAILABLE && keeper->stage.starts == 1 &&
+	    !keeper->has_ever_answered);
+}
+
+static void
+describe_death(const struct keeper *keeper)
+{
+	char end[STAGE_END_BYTES];
+
+	stage_describe_end(&keeper->stage, end);
+	warnx("%s %s with %zu lines unanswered, starting it again in %.1f s",
+	    keeper->options->name, end, window_lines(keeper->window),
+	    (double)keeper->pause_ms / 1000);
+}
+
+/* Answer the head in the place of the stage, once that is on the disk. */
+static void
+set_aside(struct keeper *keeper)
+{
+	const struct keeper_options *options = keeper->options;
+	struct buffer answer = { 0 };
+	char end[STAGE_END_BYTES], reason[STAGE_END_BYTES + 64];
+	size_t length;
+	const char *head = window_head(keeper->window, &length);
+
+	stage_describe_end(&keeper->stage, end);
+	snprintf(reason, sizeof reason,
+	    "the stage could not bear this line: it %s", end);
+	error_answer(options->name, reason, keeper->deaths, head, length,
+	    &answer);
+	if (options->dead_letters != NULL &&
+	    dead_letters_append(options->dead_letters,
+	    options->dead_letter_bytes, answer.data, answer.length) == -1) {
+		wait_for_room(keeper, options->dead_letters);
+	} else {
+		tell_room(keeper);
+		warnx("%s died %d times on one line: it is set aside%s%s",
+		    options->name, keeper->deaths,
+		    options->dead_letters != NULL ? " in " : "",
+		    options->dead_letters != NULL ? options->dead_letters
+		    : "");
+		buffer_append(downstream_lines(keeper->downstream),
+		    answer.data, answer.length);
+		window_drop_head(keeper->window);
+		caution_answer(&keeper->caution, 1);
+		keeper->deaths = 0;
+		pause_stage(keeper);
+	}
+	buffer_free(&answer);
+}
+
+static void
+retry(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (keeper->phase == ASIDE)
+		set_aside(keeper);
+}
+
+/* All that the dead stage had answered is taken: what now? */
+static void
+bury(struct keeper *keeper)
+{
+	int status = stage_exit_status(&keeper->stage);
+	size_t had = window_lines_fed(keeper->window);
+	bool was_asked = keeper->stop_signal != 0 &&
+	    (status == 0 || status == 128 + keeper->stop_signal);
+
+	buffer_free(&keeper->unfinished);
+	timers_cancel(keeper->timers, &keeper->patience);
+	window_rewind(keeper->window);
+	if (is_final(keeper, status) ||
+	    (is_ending(keeper) && is_all_answered(keeper))) {
+		finish(keeper, status);
+		return;
+	}
+	if (was_asked) {
+		start(keeper);	/* for the rest of what was read */
+		return;
+	}
+	describe_death(keeper);
+	if (had > 0 && caution_rise(&keeper->caution, had))
+		keeper->deaths++;
+	if (keeper->deaths >= DEATHS_MAX) {
+		keeper->phase = ASIDE;
+		set_aside(keeper);
+	} else {
+		pause_stage(keeper);
+	}
+	if (keeper->options->status_path != NULL)
+		tell_status(keeper);
+}
+
+static void
+check_death(struct keeper *keeper)
+{
+	if (!stage_reap(&keeper->stage))
+		return;
+	events_ignore(keeper->set, &keeper->to_stage);
+	stage_close_input(&keeper->stage);
+	if (keeper->phase != OVER)
+		keeper->phase = DRAINING;
+}
+
+static void
+drain(struct keeper *keeper)
+{
+	while (keeper->phase == DRAINING && wants_answers(keeper)) {
+		if (!take_answers(keeper))
+			break;
+		pass_on(keeper);
+	}
+	if (keeper->phase != DRAINING ||
+	    !downstream_is_empty(keeper->downstream))
+		return;
+	events_ignore(keeper->set, &keeper->from_stage);
+	stage_close_output(&keeper->stage);
+	bury(keeper);
+}
+
+/* It answers slowly: it may want more lines at once. */
+static void
+widen(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	caution_widen(&keeper->caution);
+}
+
+static void
+check_hang(void *arg)
+{
+	struct keeper *keeper = arg;
+	int64_t now_ms = clock_steady_ms();
+
+	if (!is_stage_owing(keeper))
+		return;
+	if (now_ms > keeper->hang.at_ms + LATE_MS)
+		keeper->waiting_since_ms = now_ms;
+	if (now_ms - keeper->waiting_since_ms < keeper->options->hang_ms)
+		return;
+	if (window_is_waiting(keeper->window))
+		warnx("%s sat on a line for %.1f s, killing it",
+		    keeper->options->name,
+		    (double)keeper->options->hang_ms / 1000);
+	else
+		warnx("%s does not end, %.1f s after its input, killing it",
+		    keeper->options->name,
+		    (double)keeper->options->hang_ms / 1000);
+	stage_kill(&keeper->stage);
+	keeper->waiting_since_ms = now_ms;
+}
+
+/* --- requests ---------------------------------------------------------------*/
+
+static void
+stop(struct keeper *keeper, int number)
+{
+	if (keeper->stop_signal != 0) {
+		stage_kill(&keeper->stage);
+		finish(keeper, 128 + number);
+		return;
+	}
+	keeper->stop_signal = number;
+	end_input(keeper);
+	stage_signal(&keeper->stage, number);
+}
+
+static void
+take_request(void *arg)
+{
+	struct keeper *keeper = arg;
+	int number = requests_next(keeper->requests.fd);
+
+	switch (number) {
+	case 0: break;
+	case SIGCHLD: check_death(keeper); break;
+	case SIGUSR1: tell_status(keeper); break;
+	case SIGHUP: stage_signal(&keeper->stage, SIGHUP); break;
+	default: stop(keeper, number); break;
+	}
+}
+
+/* --- the loop --------------------------------------------------------------*/
+
+static void
+output_ready(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (downstream_is_empty(keeper->downstream))
+		lose_output(keeper, EPIPE);	/* this alone is told then */
+}
+
+static void
+watch_if(struct keeper *keeper, struct event *event, bool is_wanted,
+    uint32_t mask)
+{
+	if (is_wanted)
+		events_watch(keeper->set, event, mask);
+	else
+		events_ignore(keeper->set, event);
+}
+
+static void
+watch(struct keeper *keeper)
+{
+	bool is_running = keeper->phase == RUNNING;
+	bool has_output = !downstream_is_empty(keeper->downstream);
+
+	watch_if(keeper, &keeper->input, wants_input(keeper), EPOLLIN);
+	watch_if(keeper, &keeper->to_stage, is_running && is_feeding(keeper),
+	    EPOLLOUT);
+	watch_if(keeper, &keeper->from_stage, is_running &&
+	    wants_answers(keeper), EPOLLIN);
+	watch_if(keeper, &keeper->output, !keeper->retry.is_set,
+	    has_output ? EPOLLOUT : 0);
+	if (caution_lines(&keeper->caution) > 0 && is_stage_owing(keeper) &&
+	    !keeper->patience.is_set)
+		timers_set(keeper->timers, &keeper->patience,
+		    keeper->caution.patience_ms);
+	if (!is_stage_owing(keeper))
+		timers_cancel(keeper->timers, &keeper->hang);
+	else if (!keeper->hang.is_set)
+		timers_set(keeper->timers, &keeper->hang,
+		    keeper->waiting_since_ms + keeper->options->hang_ms -
+		    clock_steady_ms());
+}
+
+static void
+wait_for_events(struct keeper *keeper)
+{
+	struct pollfd set = { keeper->set, POLLIN, 0 };
+	bool is_ready = keeper->input.is_always_ready && wants_input(keeper);
+
+	poll(&set, 1, is_ready ? 0 : -1);
+	if (is_ready)
+		read_input(keeper);
+	events_dispatch(keeper->set);
+}
+
+static void
+run(struct keeper *keeper)
+{
+	start(keeper);
+	while (keeper->phase != OVER) {
+		pass_on(keeper);
+		feed(keeper);
+		drain(keeper);
+		if (keeper->phase == PAUSING && is_ending(keeper) &&
+		    is_all_answered(keeper) &&
+		    downstream_is_empty(keeper->downstream))
+			finish(keeper, stage_exit_status(&keeper->stage));
+		if (keeper->phase == OVER)
+			break;
+		watch(keeper);
+		wait_for_events(keeper);
+	}
+}
+
+static struct event
+make_event(int fd, void (*ready)(void *arg), struct keeper *keeper)
+{
+	return (struct event){ .fd = fd, .ready = ready, .arg = keeper };
+}
+
+static void
+open_keeper(struct keeper *keeper)
+{
+	keeper->set = events_open();
+	keeper->timers = timers_new(keeper->set);
+	keeper->window = window_new(keeper->options->name,
+	    keeper->options->window_bytes);
+	keeper->downstream = downstream_new();
+	keeper->stage = (struct stage){ .command = keeper->options->command,
+	    .input = -1, .output = -1 };
+	keeper->pause_ms = PAUSE_MS_LEAST;
+	keeper->caution.patience_ms_most = keeper->options->hang_ms / 16;
+
+	keeper->input = make_event(STDIN_FILENO, read_input, keeper);
+	keeper->output = make_event(STDOUT_FILENO, output_ready, keeper);
+	keeper->to_stage = make_event(-1, feed, keeper);
+	keeper->from_stage = make_event(-1, answers_ready, keeper);
+	keeper->requests = make_event(requests_open(), take_request, keeper);
+	events_watch(keeper->set, &keeper->requests, EPOLLIN);
+	keeper->pause = (struct timer){ .due = start, .arg = keeper };
+	keeper->patience = (struct timer){ .due = widen, .arg = keeper };
+	keeper->hang = (struct timer){ .due = check_hang, .arg = keeper };
+	keeper->retry = (struct timer){ .due = retry, .arg = keeper };
+}
+
+static void
+close_keeper(struct keeper *keeper)
+{
+	stage_kill(&keeper->stage);
+	stage_close_input(&keeper->stage);
+	stage_close_output(&keeper->stage);
+	if (downstream_close(keeper->downstream) == -1 && keeper->status == 0)
+		keeper->status = EX_IOERR;
+	downstream_free(keeper->downstream);
+	buffer_free(&keeper->unfinished);
+	window_free(keeper->window);
+	timers_free(keeper->timers);
+	close(keeper->requests.fd);
+	close(keeper->set);
+}
+
+int
+keeper_run(const struct keeper_options *options)
+{
+	struct keeper keeper = { .options = options };
+
+	open_keeper(&keeper);
+	run(&keeper);
+	close_keeper(&keeper);
+	if (keeper.stop_signal != 0)
+		requests_die(keeper.stop_signal);
+	return keeper.status;
+}

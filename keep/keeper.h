@@ -1,0 +1,28 @@
+/* Keeps one stage running until its input has ended and all is answered. */
+#ifndef KEEP_KEEPER_H
+#define KEEP_KEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct keeper_options {
+	const char *name;		/* of the stage */
+	char *const *command;		/* ended by NULL */
+	size_t window_bytes;
+	int64_t hang_ms;
+	const char *dead_letters;	/* NULL: there is no such file */
+	int64_t dead_letter_bytes;
+	const char *status_path;	/* NULL: standard error */
+	bool drops_unfinished;		/* a last line without LF */
+};
+
+/*
+ * Returns the exit status: that of the stage's last run, of one that a restart
+ * cannot help, or EX_IOERR, EX_SOFTWARE, EX_UNAVAILABLE with the reason
+ * reported. Ends the program by TERM or INT where that was asked for, and by
+ * PIPE where nobody reads the answers.
+ */
+int keeper_run(const struct keeper_options *options);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * What there is to know about the stage, for `run.sh --status`: one line,
+ * NAME PID SINCE RESTARTS LINES parted by tabs (man/keep.1).
+ */
+#ifndef KEEP_STATUS_H
+#define KEEP_STATUS_H
+
+#include <stddef.h>
+
+#include "stage.h"
+
+/*
+ * Write the line to the file, beside and renamed, or to standard error where
+ * path is NULL. `lines` wait for an answer. A failure is reported.
+ */
+void status_write(const char *path, const char *name,
+    const struct stage *stage, size_t lines);
+
+#endif
