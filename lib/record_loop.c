@@ -27,6 +27,19 @@ answer_line(struct loop *loop, const struct line *line)
 	record_write(loop->record, &loop->out);
 }
 
+/* Write the answers once their effect is safe. Returns an exit status. */
+static int
+flush_answers(struct loop *loop)
+{
+	const struct filter *filter = loop->filter;
+
+	if (loop->out.length == 0)
+		return EX_OK;
+	if (filter->commit != NULL && filter->commit(loop->arg) == -1)
+		return EX_TEMPFAIL;
+	return output_flush(&loop->out) == 0 ? EX_OK : output_failure(errno);
+}
+
 static int
 answer_lines(struct loop *loop)
 {
@@ -34,11 +47,13 @@ answer_lines(struct loop *loop)
 
 	while (line_reader_next(loop->reader, &line)) {
 		answer_line(loop, &line);
-		if (loop->out.length >= OUTPUT_BLOCK_BYTES &&
-		    output_flush(&loop->out) == -1)
-			return -1;
+		if (loop->out.length < OUTPUT_BLOCK_BYTES)
+			continue;
+		int status = flush_answers(loop);
+		if (status != EX_OK)
+			return status;
 	}
-	return output_flush(&loop->out);
+	return flush_answers(loop);
 }
 
 /* Sleep until there is input, a signal, or the filter's time has come. */
@@ -64,8 +79,9 @@ run_loop(struct loop *loop)
 		wait_for_input(loop);
 		if (signals_take_reload() && loop->filter->reload != NULL)
 			loop->filter->reload(loop->arg);
-		if (answer_lines(loop) == -1)
-			return output_failure(errno);
+		int status = answer_lines(loop);
+		if (status != EX_OK)
+			return status;
 	}
 	if (loop->filter->before_wait != NULL)
 		loop->filter->before_wait(loop->arg);

@@ -20,6 +20,13 @@ struct filter {
 	void (*reload)(void *arg);
 
 	/*
+	 * Make safe what the answers stand for that are about to be written to
+	 * standard output. Returns 0, or -1 where they may not leave, which
+	 * ends the loop: the program is to stop. NULL: nothing to do.
+	 */
+	int (*commit)(void *arg);
+
+	/*
 	 * Called after the answers went out and before a wait; returns after
 	 * how many ms without input it wants to be called again, -1 for never.
 	 * NULL: nothing to do.
@@ -29,9 +36,10 @@ struct filter {
 
 /*
  * Pass standard input to standard output through the filter until the input
- * ends. Returns an exit status: 0, or EX_IOERR with the reason reported. Where
- * TERM or INT asked for the end, signals_want_stop is true afterwards; the caller
- * releases what it has and ends by signals_die.
+ * ends. Returns an exit status: 0, EX_IOERR with the reason reported, or
+ * EX_TEMPFAIL where commit held answers back. Where TERM or INT asked for the
+ * end, signals_want_stop is true afterwards; the caller releases what it has
+ * and ends by signals_die.
  */
 int record_loop(const struct filter *filter, void *arg);
 

@@ -6,6 +6,17 @@
 #include "clock.h"
 #include "memory.h"
 
+/* members of a delivery */
+#define STATUS "status"
+#define PURPOSE "purpose"
+
+#define SEQ_MAX (INT64_C(1) << 53)	/* a snapshot's numbers are doubles */
+
+const char *const counters_members[] = {
+	RECORD_SEQ, RECORD_TYPE, RECORD_TEXT, RECORD_CLASS, RECORD_CHANNEL,
+	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, STATUS, PURPOSE, NULL
+};
+
 struct counters *
 counters_new(void)
 {
@@ -80,8 +91,8 @@ count_files(struct counters *counters, const cJSON *fetched)
 static void
 count_delivery(struct counters *counters, struct record *record)
 {
-	const char *status = record_string(record, "status");
-	const char *purpose = record_string(record, "purpose");
+	const char *status = record_string(record, STATUS);
+	const char *purpose = record_string(record, PURPOSE);
 
 	if (status == NULL || strcmp(status, "sent") != 0)
 		return;
@@ -117,8 +128,8 @@ count_text(struct counters *counters, const struct record *record)
 		counters->bytes_scanned += (int64_t)length - 2;
 }
 
-static void
-time_record(struct counters *counters, struct record *record)
+void
+counters_time(struct counters *counters, struct record *record)
 {
 	const char *received = record_string(record, RECORD_RECEIVED);
 	int64_t received_us, now_us = clock_now_us();
@@ -130,17 +141,23 @@ time_record(struct counters *counters, struct record *record)
 		latency_add(&counters->latency, now_us - received_us);
 }
 
-void
+bool
+counters_seq(const struct record *record, int64_t *seq)
+{
+	return record_integer(record, RECORD_SEQ, seq) && *seq > 0 &&
+	    *seq <= SEQ_MAX;
+}
+
+bool
 counters_take(struct counters *counters, struct record *record)
 {
 	int64_t seq;
 
-	if (record_integer(record, RECORD_SEQ, &seq)) {
-		if (counters->counts_once && seq <= counters->counted_seq)
-			return;
+	if (counters_seq(record, &seq)) {
+		if (counters->counts_once && seq <= counters->seq)
+			return false;
 		if (seq > counters->seq)
 			counters->seq = seq;
-		counters->counted_seq = counters->seq;
 	}
 	counters->records++;
 	count_type(counters, record);
@@ -151,5 +168,5 @@ counters_take(struct counters *counters, struct record *record)
 	count_files(counters, record_array(record, RECORD_FETCHED));
 	if (record_get(record, RECORD_ERROR) != NULL)
 		counters->errors++;
-	time_record(counters, record);
+	return true;
 }

@@ -16,9 +16,10 @@
 /* Counts since the first start ever; latency and rate since this start. */
 struct counters {
 	char first_start[32];	/* RFC 3339 */
-	bool counts_once;	/* a seq that was counted is passed over */
-	int64_t counted_seq;	/* up to here all is counted */
+	bool counts_once;	/* a seq up to `seq` is passed over */
 	int64_t seq;		/* the highest that came */
+	int64_t checkpoint;	/* the highest that surely left */
+	int64_t generation;	/* of the snapshot: how often it was written */
 	int64_t records;
 	int64_t messages;
 	int64_t replied;
@@ -39,7 +40,19 @@ struct counters {
 struct counters *counters_new(void);
 void counters_free(struct counters *counters);
 
-/* Count a record, with counts_once only if its seq is a new one. */
-void counters_take(struct counters *counters, struct record *record);
+/* What counters_take looks at in a record: names of members, then NULL. */
+extern const char *const counters_members[];
+
+/* The record's seq; false where it has none that a count can hold. */
+bool counters_seq(const struct record *record, int64_t *seq);
+
+/*
+ * Count a record, with counts_once only if its seq is a new one. Returns
+ * whether it was counted.
+ */
+bool counters_take(struct counters *counters, struct record *record);
+
+/* Note when a record came and how long it took. */
+void counters_time(struct counters *counters, struct record *record);
 
 #endif

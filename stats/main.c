@@ -11,13 +11,11 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "ledger.h"
 #include "program.h"
 #include "record_loop.h"
 #include "signals.h"
-#include "snapshot.h"
 #include "summary.h"
-
-#define SNAPSHOT_US 1000000
 
 static const struct program_option option_list[] = {
 	{ "snapshot", 's', "FILE", "keep the counts here, go on from them" },
@@ -42,9 +40,8 @@ struct options {
 struct stats {
 	struct options options;
 	struct counters *counters;
+	struct ledger *ledger;	/* NULL: without a snapshot */
 	int64_t start_us;
-	int64_t saved_us;	/* when the snapshot was written */
-	int64_t saved_records;	/* how many records it knows */
 };
 
 static struct options
@@ -67,52 +64,53 @@ static void
 count(struct record *record, void *arg)
 {
 	struct stats *stats = arg;
+	bool is_counted = counters_take(stats->counters, record);
 
-	counters_take(stats->counters, record);
+	if (is_counted)
+		counters_time(stats->counters, record);
+	if (stats->ledger != NULL)
+		ledger_take(stats->ledger, record, is_counted);
 }
 
-static void
-save(struct stats *stats)
+static int
+commit(void *arg)
 {
-	snapshot_save(stats->options.snapshot_path, stats->counters);
-	stats->saved_records = stats->counters->records;
-	stats->saved_us = clock_now_us();
+	struct stats *stats = arg;
+
+	return stats->ledger != NULL ? ledger_commit(stats->ledger) : 0;
 }
 
-/* Save when a second has passed since the last time; a failure is retried. */
 static int
 save_in_time(void *arg)
 {
 	struct stats *stats = arg;
 
-	if (stats->options.snapshot_path == NULL ||
-	    stats->saved_records == stats->counters->records)
-		return -1;
-
-	int64_t passed_us = clock_now_us() - stats->saved_us;
-	if (passed_us >= 0 && passed_us < SNAPSHOT_US)
-		return (int)((SNAPSHOT_US - passed_us) / 1000) + 1;
-	save(stats);
-	return -1;
+	return stats->ledger != NULL ? ledger_save_in_time(stats->ledger) : -1;
 }
 
 static int
 prepare(struct stats *stats)
 {
 	if (stats->options.snapshot_path == NULL)
-		return 0;
+		return EX_OK;
+	signals_catch();	/* a limit on files is met like a full disk */
 	stats->counters->counts_once = true;
-	return snapshot_load(stats->options.snapshot_path, stats->counters);
+	stats->ledger = ledger_new(stats->options.snapshot_path,
+	    stats->counters);
+	return ledger_load(stats->ledger);
 }
 
-static void
-finish(struct stats *stats)
+/* Where not all was answered the log knows better than a last snapshot. */
+static int
+finish(struct stats *stats, int status)
 {
-	if (stats->options.snapshot_path != NULL)
-		save(stats);
+	if (stats->ledger != NULL && status == EX_OK &&
+	    ledger_finish(stats->ledger) == -1)
+		status = EX_IOERR;
 	if (stats->options.summary)
 		summary_print(stats->counters,
 		    (double)(clock_now_us() - stats->start_us) / 1e6, stderr);
+	return status;
 }
 
 int
@@ -121,7 +119,7 @@ main(int argc, char *argv[])
 	static const char *const own[] = { NULL };
 	static const struct filter filter = {
 		.name = "stats", .own = own, .handle = count,
-		.before_wait = save_in_time,
+		.commit = commit, .before_wait = save_in_time,
 	};
 	struct stats stats = {
 		.options = parse_options(argc, argv),
@@ -129,12 +127,13 @@ main(int argc, char *argv[])
 		.start_us = clock_now_us(),
 	};
 
-	int status = EX_CONFIG;
+	int status = prepare(&stats);
 
-	if (prepare(&stats) == 0) {
+	if (status == EX_OK) {
 		status = record_loop(&filter, &stats);
-		finish(&stats);
+		status = finish(&stats, status);
 	}
+	ledger_free(stats.ledger);
 	counters_free(stats.counters);
 	if (signals_want_stop())
 		signals_die();

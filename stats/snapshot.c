@@ -29,9 +29,11 @@ static const struct {
 	{ "total_messages_slacked", offsetof(struct counters, relayed) },
 	{ "records", offsetof(struct counters, records) },
 	{ "seq", offsetof(struct counters, seq) },
+	{ "checkpoint", offsetof(struct counters, checkpoint) },
 	{ "errors", offsetof(struct counters, errors) },
 	{ "attachment_bytes", offsetof(struct counters, attachment_bytes) },
 	{ "bytes_scanned", offsetof(struct counters, bytes_scanned) },
+	{ "generation", offsetof(struct counters, generation) },
 }, tallies[] = {
 	{ "classes", offsetof(struct counters, classes) },
 	{ "types", offsetof(struct counters, types) },
@@ -133,18 +135,18 @@ snapshot_save(const char *path, const struct counters *counters)
 	cJSON *root = make_snapshot(counters);
 	char *text = cJSON_PrintUnformatted(root);
 	struct buffer beside = { 0 };
-	int status = 0;
+	int status = -1, error;
 
 	buffer_printf(&beside, "%s.new", path);
-	if (text == NULL ||
-	    write_durably(buffer_string(&beside), text) == -1 ||
-	    rename(buffer_string(&beside), path) == -1) {
-		warn("write %s", path);
-		status = -1;
-	}
+	if (text == NULL)
+		errno = ENOMEM;
+	else if (write_durably(buffer_string(&beside), text) == 0)
+		status = rename(buffer_string(&beside), path);
+	error = errno;
 	buffer_free(&beside);
 	cJSON_free(text);
 	cJSON_Delete(root);
+	errno = error;
 	return status;
 }
 
@@ -168,6 +170,7 @@ add_snapshot(struct counters *counters, const cJSON *root)
 	const char *first_start = json_string(root, "uptime");
 	int64_t ignored;
 
+	counters->checkpoint = -1;	/* files of old have none */
 	if (first_start != NULL && clock_parse(first_start, &ignored) == 0)
 		snprintf(counters->first_start, sizeof counters->first_start,
 		    "%s", first_start);
@@ -183,7 +186,8 @@ add_snapshot(struct counters *counters, const cJSON *root)
 		tally_add_json(*(struct tally **)at_offset(counters,
 		    tallies[i].offset),
 		    cJSON_GetObjectItemCaseSensitive(root, tallies[i].key));
-	counters->counted_seq = counters->seq;
+	if (counters->checkpoint < 0 || counters->checkpoint > counters->seq)
+		counters->checkpoint = counters->seq;
 }
 
 /* The file's content, which the caller frees, or NULL with errno set. */

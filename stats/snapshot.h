@@ -12,7 +12,7 @@ int snapshot_load(const char *path, struct counters *counters);
 
 /*
  * Write the counts beside the file, make them durable and rename. Returns 0,
- * or -1 with the reason reported; the file is then what it was before.
+ * or -1 with errno set; the file is then what it was before.
  */
 int snapshot_save(const char *path, const struct counters *counters);
 

@@ -1,12 +1,24 @@
-"""stats: counts, snapshot, summary."""
+"""stats: counts, snapshot, summary; and that no death miscounts."""
+import contextlib
+import ctypes
+import fcntl
 import json
 import os
+import random
+import re
+import resource
+import select
+import shutil
+import signal
+import struct
 import subprocess
+import termios
+import threading
 import time
 
 import pytest
 
-from conftest import BIN, ROOT, run_program
+from conftest import BIN, CRASHES, ROOT, is_sanitized, run_program
 
 
 def line(**members):
@@ -134,11 +146,11 @@ def test_a_damaged_snapshot_is_named_and_left_alone(path):
     assert path.read_text() == '{"uptime":'
 
 
-def test_a_snapshot_that_cannot_be_written_stops_nothing(tmp_path):
+def test_a_folder_that_is_not_there_is_named_at_once(tmp_path):
     done = run_program("stats", "--snapshot", tmp_path / "no" / "s.json",
                        stdin=line(type="message"))
-    assert done.returncode == 0 and done.stdout == line(type="message")
-    assert b"No such file or directory" in done.stderr
+    assert done.returncode == os.EX_CONFIG and done.stdout == b""
+    assert b"s.json.log: No such file or directory" in done.stderr
 
 
 def test_the_summary_shows_no_control_bytes_of_strangers():
@@ -147,15 +159,16 @@ def test_the_summary_shows_no_control_bytes_of_strangers():
     assert "\x1b" not in said and "a?b" in said
 
 
-def test_run_sh_finds_the_seq_whatever_the_names(path):
-    count(line(type="message", seq=41, channel='x","seq":7,"errors'),
-          line(type="message", seq=42, channel="seq"), path=path)
-    found = subprocess.run(
-        ["sed", "-n", r's/.*,"seq":\([0-9]*\),"errors".*/\1/p', path],
-        stdout=subprocess.PIPE, check=True).stdout
-    assert found.strip() == b"42"
-    assert r's/.*,"seq":\([0-9]*\),"errors".*/\1/p' in (
-        ROOT / "run.sh").read_text()
+def test_run_sh_finds_the_checkpoint_whatever_the_names(path):
+    count(line(type="message", seq=41, channel='x","seq":7,"checkpoint":7,"'),
+          line(type="message", seq=42, channel="checkpoint"), path=path)
+    scripts = re.findall(r"sed -n '(s/[^']*checkpoint[^']*)'",
+                         (ROOT / "run.sh").read_text())
+    assert scripts
+    for script in scripts:
+        found = subprocess.run(["sed", "-n", script, path],
+                               stdout=subprocess.PIPE, check=True).stdout
+        assert found.strip() == b"42"
 
 
 @pytest.mark.parametrize("damage", ["1e300", "-1", "1.5", '"7"', "[]"])
@@ -168,26 +181,599 @@ def test_a_snapshot_with_impossible_counts_is_refused(path, damage):
 def test_what_stands_beside_the_snapshot_does_no_harm(path, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    beside = tmp_path / "stats.json.new"
-    beside.symlink_to(precious)
-    assert count(line(type="message"), path=path)["records"] == 1
-    os.mkfifo(beside)
-    assert count(line(type="message"), path=path)["records"] == 2
+    for number, name in enumerate(("stats.json.new", "stats.json.log")):
+        beside = tmp_path / name
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(precious)
+        assert count(line(type="message"),
+                     path=path)["records"] == 2 * number + 1
+        beside.unlink(missing_ok=True)
+        os.mkfifo(beside)
+        assert count(line(type="message"),
+                     path=path)["records"] == 2 * number + 2
     assert precious.read_text() == "mine"
-
-
-def test_a_limit_of_the_disk_is_reported_and_leaves_nothing_behind(path):
-    done = subprocess.run(
-        f"ulimit -f 1; exec {BIN}/stats --snapshot {path} > /dev/null",
-        shell=True, input=b"".join(line(type="message", channel=f"C{number}")
-                                   for number in range(500)),
-        stderr=subprocess.PIPE, timeout=60)
-    assert done.returncode == 0
-    assert f"write {path}: File too large".encode() in done.stderr
-    assert list(path.parent.glob("stats.json*")) == []
 
 
 def test_the_summary_shows_no_marks_that_turn_text_around():
     said = count(line(type="a\x9b31m\u202eb\u2066c\u200fd端"),
                  options=["--summary"])
     assert "a?31m?b?c?d端" in said
+
+
+# --- kill -9 -----------------------------------------------------------------
+
+def rich_lines(number, long_every=0):
+    """Records with all that is counted; every so many is a long one."""
+    rng = random.Random(number)
+    for seq in range(1, number + 1):
+        text = "x" * rng.randrange(200)
+        if long_every and seq % long_every == 0:
+            text *= 1000
+        yield line(
+            type=rng.choice(["message", "api_message", "delivery", "triage"]),
+            seq=seq, channel=f"C{rng.randrange(9)}", text=text,
+            status=rng.choice(["sent", "failed"]),
+            purpose=rng.choice(["reply", "forward", "relay"]),
+            matches=[{"pattern": rng.choice("pqr"), "excerpt": "x" * 30}
+                     for _ in range(rng.randrange(3))],
+            fetched=[{"status": rng.choice(["ok", "late"]),
+                      "bytes": rng.randrange(1000)}],
+            **{"class": rng.choice(["success", "danger"])},
+            **({"error": {"stage": "s"}} if rng.random() < 0.1 else {}))
+
+
+def counts_of(snapshot):
+    return {key: value for key, value in snapshot.items() if key not in (
+        "uptime", "snapshot", "generation", "rate_1m", "rate_5m",
+        "latency_ms")}
+
+
+def read_counts(path):
+    return counts_of(json.loads(path.read_text()))
+
+
+def right_counts(tmp_path, lines):
+    """What an undisturbed run counts."""
+    return counts_of(count(*lines, path=tmp_path / "undisturbed.json"))
+
+
+def feed_until_killed(path, lines, bytes_read, delay):
+    """One life of stats below a keeper, which kills it so long after it has
+    read so much; returns the answers it left."""
+    with subprocess.Popen([BIN / "stats", "--snapshot", path],
+                          stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as child:
+        def feed():
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.writelines(lines)
+                child.stdin.close()
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        answers = child.stdout.read(bytes_read)
+        killer = threading.Timer(delay, child.kill)
+        killer.start()
+        answers += child.stdout.read()
+        feeder.join()
+        killer.cancel()
+        child.wait()
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+    return answers[:answers.rfind(b"\n") + 1].splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_at_any_moment_miscounts_nothing(path, tmp_path, seed):
+    rng = random.Random(seed)
+    lines = list(rich_lines(3000, long_every=20))
+    size = sum(map(len, lines))
+    usual = 0.02 if is_sanitized() else 0.002   # seconds to the first answer
+    answers, lives = [], 0
+    while len(answers) < len(lines):
+        answers += feed_until_killed(
+            path, lines[len(answers):], *rng.choice([
+                (0, rng.expovariate(1 / usual)),
+                (rng.randrange(size // 10), 0)]))
+        lives += 1
+    assert answers == lines and lives >= 3
+    assert count(path=path)["checkpoint"] <= 3000
+    found, right = read_counts(path), right_counts(tmp_path, lines)
+    assert found.pop("checkpoint") <= right.pop("checkpoint")
+    assert found == right
+    assert sorted(os.listdir(tmp_path)) == [
+        "stats.json", "stats.json.log", "undisturbed.json",
+        "undisturbed.json.log"]
+
+
+PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_SETOPTIONS = 0, 24, 0x4200
+PTRACE_O_EXITKILL = 1 << 20
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def ptrace(request, pid=0, data=0):
+    if LIBC.ptrace(request, ctypes.c_long(pid), None,
+                   ctypes.c_void_p(data)) == -1:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def run_until_call(arguments, last, **more):
+    """Run a program until its last-th system call is done, kill it there.
+
+    Returns whether it got so far.
+    """
+    child = subprocess.Popen(
+        arguments, preexec_fn=lambda: ptrace(PTRACE_TRACEME), **more)
+    os.waitpid(child.pid, 0)
+    ptrace(PTRACE_SETOPTIONS, child.pid, PTRACE_O_EXITKILL)
+    for _ in range(2 * last):   # it stops before a call and behind it
+        ptrace(PTRACE_SYSCALL, child.pid)
+        _, status = os.waitpid(child.pid, 0)
+        if not os.WIFSTOPPED(status):
+            child.returncode = os.waitstatus_to_exitcode(status)
+            assert child.returncode == 0
+            return False
+    child.kill()
+    child.wait()
+    return True
+
+
+@contextlib.contextmanager
+def packets(parts):
+    """A pipe that gives one part at a read, and is at its end then."""
+    reading, writing = os.pipe2(os.O_DIRECT)
+    for part in parts:
+        assert os.write(writing, part) == len(part) <= 4096
+    os.close(writing)
+    yield reading
+    os.close(reading)
+
+
+def feed_until_call(folder, lines, last):
+    """Feed what is unanswered, two lines at a time, to one life of stats."""
+    out = folder / "out"
+    whole = out.read_bytes() if out.exists() else b""
+    whole = whole[:whole.rfind(b"\n") + 1]
+    out.write_bytes(whole)
+    left = lines[whole.count(b"\n"):]
+    pairs = [b"".join(left[at:at + 2]) for at in range(0, len(left), 2)]
+    with packets(pairs) as stdin, open(out, "ab") as stdout:
+        return run_until_call(
+            [BIN / "stats", "--snapshot", folder / "stats.json"], last,
+            stdin=stdin, stdout=stdout)
+
+
+@pytest.mark.skipif(is_sanitized(), reason="no two sanitizers trace at once")
+def test_kill_9_between_any_two_system_calls_miscounts_nothing(tmp_path):
+    lines = list(rich_lines(6))
+    right = right_counts(tmp_path, lines)
+    assert right.pop("checkpoint") == 6
+    rng = random.Random(6)
+    first = last = 35           # libraries are being loaded
+    was_killed = True
+    while was_killed:
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        was_killed = feed_until_call(folder, lines, last)
+        assert last > first or "stats.json.log" not in os.listdir(folder)
+        feed_until_call(folder, lines, rng.randrange(first, last + 50))
+        feed_until_call(folder, lines, 1000000)
+        assert (folder / "out").read_bytes() == b"".join(lines)
+        found = read_counts(folder / "stats.json")
+        assert found.pop("checkpoint") <= 6
+        assert found == right, last
+        assert sorted(os.listdir(folder)) == [
+            "out", "stats.json", "stats.json.log"]
+        last += 1
+    assert last > first + 50
+
+
+# --- the log -----------------------------------------------------------------
+
+class Stats:
+    """stats below a keeper that reads its answers when the test says so."""
+
+    def __init__(self, path, command=(), **more):
+        self.path = path
+        self.child = subprocess.Popen(
+            [*command, BIN / "stats", "--snapshot", path],
+            stdin=subprocess.PIPE, stdout=more.pop("stdout", subprocess.PIPE),
+            stderr=subprocess.PIPE, **more)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        said = self.child.stderr.read().decode()
+        for stream in (self.child.stdin, self.child.stdout,
+                       self.child.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                if stream:
+                    stream.close()
+        self.child.wait()
+        assert not any(crash in said for crash in CRASHES), said
+
+    def feed(self, *lines):
+        self.child.stdin.write(b"".join(lines))
+        self.child.stdin.flush()
+
+    def unread(self):
+        return struct.unpack("i", fcntl.ioctl(
+            self.child.stdout, termios.FIONREAD, b"\0" * 4))[0]
+
+    def wait_until_unread(self, size):
+        wait_for(lambda: self.unread() >= size)
+
+    def read(self, *lines):
+        for expected in lines:
+            assert read_in_time(self.child.stdout, len(expected)) == expected
+
+    def pass_on(self, *lines):
+        self.feed(*lines)
+        self.read(*lines)
+
+    def says(self, words):
+        said = b""
+        while words.encode() not in said:
+            said += read_in_time(self.child.stderr, 1)
+        return said.decode()
+
+    def wait_for_snapshot(self, **members):
+        def is_there():
+            if not self.path.exists():
+                return False
+            found = json.loads(self.path.read_text())
+            return all(found[key] == members[key] for key in members)
+        wait_for(is_there)
+
+    def end(self):
+        self.child.stdin.close()
+        assert self.child.wait(10) == 0
+        return json.loads(self.path.read_text())
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def read_in_time(stream, size, seconds=10):
+    found = b""
+    while len(found) < size:
+        assert select.select([stream], [], [], seconds)[0], found
+        part = os.read(stream.fileno(), size - len(found))
+        assert part, found
+        found += part
+    return found
+
+
+def messages(first, last, **members):
+    return [line(type="message", seq=seq, **members)
+            for seq in range(first, last + 1)]
+
+
+def leave_log(path, last=9):
+    """Die with all up to `last` in the log; returns the log."""
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, last))
+        stats.child.kill()
+        stats.child.wait()
+    found = (path.parent / "stats.json.log").read_bytes()
+    assert found.count(b"\n") == last + 1
+    return found
+
+
+@pytest.fixture
+def log(path):
+    return path.parent / "stats.json.log"
+
+
+def test_what_was_answered_is_in_the_log(path, log):
+    leave_log(path)
+    assert json.loads(path.read_text())["seq"] == 0
+    assert count(path=path)["records"] == 9
+    assert log.read_bytes() == b""
+
+
+def test_the_log_has_records_without_seq_once(path):
+    with Stats(path) as stats:
+        for _ in range(5):
+            stats.pass_on(line(type="message"))
+        stats.child.kill()
+        stats.child.wait()
+    assert count(line(type="message"), path=path)["records"] == 6
+    assert count(path=path)["records"] == 6
+
+
+def test_a_torn_last_line_of_the_log_is_ignored_in_silence(path, log):
+    whole = leave_log(path)
+    first = path.read_text()
+    for size in range(len(whole)):
+        path.write_text(first)
+        log.write_bytes(whole[:size])
+        done = run_program("stats", "--snapshot", path)
+        assert (done.returncode, done.stderr) == (0, b"")
+        whole_lines = whole[:size].count(b"\n")
+        assert json.loads(path.read_text())["records"] == \
+            max(whole_lines - 1, 0)
+
+
+@pytest.mark.parametrize("damage", [
+    b"\0" * 4096 + b"\n", b"garbage\n", b"[]\n", b'{"seq":1\n', b"\n",
+    b'{"seq":1}}\n', b"\xff\n", b'{"seq":4,"text":"\xff"}\n'],
+    ids=lambda damage: repr(damage[:20]))
+def test_from_a_bad_line_on_the_log_is_ignored(path, log, damage):
+    lines = leave_log(path).splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:4], damage, *lines[4:]]))
+    done = run_program("stats", "--snapshot", path, stdin=lines[-1])
+    assert done.returncode == 0
+    said, = done.stderr.decode().splitlines()
+    assert "stats.json.log: ignored from byte" in said
+    found = json.loads(path.read_text())
+    assert (found["records"], found["seq"]) == (4, 9)
+
+
+@pytest.mark.parametrize("damage", [b"garbage\n", b"{}\n", b"\0\0\n"])
+def test_a_log_without_a_generation_is_ignored(path, log, damage):
+    lines = leave_log(path).splitlines(keepends=True)
+    log.write_bytes(b"".join([damage, *lines[1:]]))
+    done = run_program("stats", "--snapshot", path)
+    assert done.returncode == 0 and b"from byte 0 on" in done.stderr
+    assert json.loads(path.read_text())["records"] == 0
+
+
+def test_a_log_of_another_generation_is_ignored(path, log):
+    old = leave_log(path)
+    for number in range(10, 13):
+        assert count(*messages(number, number),
+                     path=path)["records"] == number
+        log.write_bytes(old)
+    path.unlink()
+    assert count(path=path)["records"] == 0
+
+
+def test_a_snapshot_of_an_older_generation_counts_what_comes_again(path, log):
+    """After a power cut: the checkpoint of the file that is left decides."""
+    count(*messages(1, 5), path=path)
+    old = path.read_bytes()
+    with Stats(path) as stats:
+        stats.pass_on(*messages(6, 9))
+    path.write_bytes(old)
+    found = count(*messages(json.loads(old)["checkpoint"] + 1, 12), path=path)
+    assert (found["records"], found["seq"], found["checkpoint"]) == (
+        12, 12, 12)
+
+
+def test_a_log_that_may_not_be_read_is_begun_anew(path, log):
+    leave_log(path)
+    log.unlink()
+    log.symlink_to("/etc/passwd")
+    done = run_program("stats", "--snapshot", path, stdin=line(seq=1))
+    assert done.returncode == 0
+    assert b"stats.json.log: was not usable and is begun anew" in done.stderr
+    assert json.loads(path.read_text())["records"] == 1
+
+
+def test_a_long_log_is_cut_before_the_second_is_over(path, log):
+    with Stats(path) as stats:
+        started = json.loads(path.read_text())["generation"] \
+            if path.exists() else 1
+        lines = messages(1, 40, text="x" * 1000000)
+        for each in lines:
+            stats.pass_on(each)
+            assert log.stat().st_size < (9 << 20)
+        stats.child.kill()
+        stats.child.wait()
+    assert json.loads(path.read_text())["generation"] >= started + 4
+    assert count(path=path)["records"] == 40
+
+
+def test_the_log_belongs_to_one_at_a_time(path):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 1))
+        done = run_program("stats", "--snapshot", path, stdin=line(seq=2))
+        assert done.returncode == os.EX_TEMPFAIL and done.stdout == b""
+        assert b"in use by another stats" in done.stderr
+        assert stats.end()["records"] == 1
+
+
+@pytest.mark.parametrize("seq", [-1, 0, 2 ** 53 + 1, 2 ** 63 - 1, 2 ** 70])
+def test_what_is_no_seq_does_no_harm(path, seq):
+    assert count(line(seq=seq), line(seq=7), path=path)["seq"] == 7
+    assert count(line(seq=seq), line(seq=7), path=path)["records"] == 3
+
+
+# --- the checkpoint ----------------------------------------------------------
+
+def test_the_checkpoint_is_what_the_reader_surely_passed_on(path):
+    with Stats(path) as stats:
+        one, two, three, four, five = messages(1, 5)
+        stats.feed(one)
+        stats.wait_until_unread(len(one))
+        stats.feed(two)
+        stats.wait_for_snapshot(seq=2, checkpoint=0)
+        stats.read(one, two)
+        stats.pass_on(three)        # so the reader has passed 1 and 2 on
+        stats.feed(four)
+        stats.wait_for_snapshot(seq=4, checkpoint=2)
+        stats.feed(five)            # teaches nothing: 4 is not read
+        stats.wait_for_snapshot(seq=5, checkpoint=2)
+        stats.read(four, five)
+        assert stats.end()["checkpoint"] == 5
+
+
+def test_the_checkpoint_in_a_file_is_what_was_written(path, tmp_path):
+    with open(tmp_path / "out", "wb") as out, \
+            Stats(path, stdout=out) as stats:
+        stats.feed(*messages(1, 5))
+        stats.wait_for_snapshot(seq=5, checkpoint=5)
+        stats.feed(*messages(6, 7))
+        stats.wait_for_snapshot(seq=7, checkpoint=7)
+
+
+def test_the_checkpoint_never_goes_back_and_never_ahead(path):
+    path.write_text('{"seq":10,"checkpoint":7,"records":10}')
+    assert count(path=path)["checkpoint"] == 7
+    found = count(*messages(3, 5), path=path)
+    assert (found["seq"], found["checkpoint"]) == (10, 7)
+    found = count(*messages(8, 9), path=path)
+    assert (found["seq"], found["checkpoint"]) == (10, 9)
+    found = count(*messages(10, 12), path=path)
+    assert (found["seq"], found["checkpoint"], found["records"]) == (
+        12, 12, 12)
+
+
+def test_records_that_come_again_move_the_checkpoint(path):
+    path.write_text('{"seq":10,"checkpoint":5,"records":10}')
+    with Stats(path) as stats:
+        for each in messages(6, 9):
+            stats.pass_on(each)
+        stats.feed(*messages(10, 10))
+        stats.wait_for_snapshot(records=10, checkpoint=8)
+
+
+@pytest.mark.parametrize("members,expected", [
+    ('"seq":5', 5), ('"seq":5,"checkpoint":9', 5), ('"records":5', 0)])
+def test_a_file_of_old_has_a_checkpoint_too(path, members, expected):
+    path.write_text("{%s}" % members)
+    assert count(path=path)["checkpoint"] == expected
+
+
+def test_term_counts_and_answers_what_was_read(path):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 3))
+        stats.child.terminate()
+        assert stats.child.wait(10) == -signal.SIGTERM
+    found = json.loads(path.read_text())
+    assert (found["records"], found["seq"], found["checkpoint"]) == (3, 3, 3)
+
+
+# --- a full disk -------------------------------------------------------------
+
+def limit_files(stats, size):
+    resource.prlimit(stats.child.pid, resource.RLIMIT_FSIZE,
+                     (size, resource.RLIM_INFINITY))
+
+
+def nothing_comes(stream, seconds):
+    return not select.select([stream], [], [], seconds)[0]
+
+
+def test_answers_wait_for_room_and_go_on_by_themselves(path, log):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 5))
+        before = log.read_bytes()
+        limit_files(stats, len(before) + 50)
+        stats.feed(*messages(6, 9))
+        said = stats.says("\n")
+        assert "answers wait" in said and said.count("\n") == 1
+        assert log.read_bytes() == before       # half a record is taken back
+        assert nothing_comes(stats.child.stdout, 0)
+        assert nothing_comes(stats.child.stderr, 1.5)
+        limit_files(stats, 1 << 20)
+        stats.read(*messages(6, 9))
+        assert "answers go on" in stats.says("\n")
+        stats.child.kill()
+        stats.child.wait()
+    found = count(*messages(8, 12), path=path)
+    assert (found["records"], found["seq"]) == (12, 12)
+
+
+def test_a_log_without_room_gives_way_to_the_snapshot(path, log):
+    with Stats(path) as stats:
+        long = line(type="message", text="x" * 2000)
+        stats.pass_on(*[long] * 5)
+        limit_files(stats, log.stat().st_size)
+        stats.pass_on(*[long] * 2)
+        assert log.read_bytes() == b""
+        stats.pass_on(long)
+        assert log.stat().st_size > 2000
+        assert nothing_comes(stats.child.stderr, 0)
+        stats.child.kill()
+        stats.child.wait()
+    assert count(path=path)["records"] == 8
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_an_end_while_answers_wait_leaves_them_unanswered(path, end):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 5))
+        limit_files(stats, 10)
+        stats.feed(*messages(6, 9))
+        stats.says("answers wait")
+        stats.child.send_signal(end)
+        assert stats.child.wait(10) == -end
+        assert stats.child.stdout.read() == b""
+    assert json.loads(path.read_text())["checkpoint"] <= 5
+    found = count(*messages(6, 9), path=path)
+    assert (found["records"], found["checkpoint"]) == (9, 9)
+
+
+def test_a_snapshot_that_cannot_be_written_is_told_once(path, tmp_path):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 1))
+        stats.wait_for_snapshot(seq=1)
+        aside = tmp_path.with_name(tmp_path.name + "-aside")
+        tmp_path.rename(aside)
+        stats.pass_on(*messages(2, 2))
+        assert f"write {path}: No such file" in stats.says("\n")
+        stats.pass_on(*messages(3, 3))
+        assert nothing_comes(stats.child.stderr, 1.5)
+        aside.rename(tmp_path)
+        assert "is written again" in stats.says("\n")
+        stats.wait_for_snapshot(seq=3)
+
+
+def test_at_the_end_a_snapshot_that_cannot_be_written_is_an_error(path):
+    with Stats(path) as stats:
+        stats.pass_on(*messages(1, 5))
+        limit_files(stats, 300)
+        stats.child.stdin.close()
+        assert stats.child.wait(10) == os.EX_IOERR
+        assert f"write {path}: File too large" in stats.says("\n")
+    found = count(path=path)
+    assert (found["records"], found["seq"]) == (5, 5)
+
+
+def may_mount():
+    return subprocess.run(["unshare", "-rm", "true"], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """The command that has a disk of 256 KiB at tmp_path/disk for itself."""
+    if not may_mount():
+        pytest.skip("no mount namespace is to be had here")
+    (tmp_path / "disk").mkdir()
+    return ["unshare", "-rm", "sh", "-c",
+            'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$@"',
+            tmp_path / "disk"]
+
+
+def test_a_full_disk_loses_nothing(small_disk, tmp_path):
+    inside = tmp_path / "disk" / "stats.json"
+    with Stats(inside, command=small_disk) as stats:
+        stats.pass_on(*messages(1, 5))
+        outside = f"/proc/{stats.child.pid}/root{inside}"
+        filler = f"{outside}.filler"
+        with pytest.raises(OSError), open(filler, "wb", 0) as stream:
+            while stream.write(bytes(4096)):
+                pass
+        lines = messages(6, 9, text="x" * 4000)
+        stats.feed(*lines)
+        stats.says("answers wait")
+        assert nothing_comes(stats.child.stdout, 0)
+        os.unlink(filler)
+        stats.read(*lines)
+        stats.says("answers go on")
+
+        def is_saved():
+            with open(outside, encoding="utf-8") as stream:
+                found = json.load(stream)
+            return found["records"] == found["seq"] == 9
+        wait_for(is_saved)
+        assert sorted(os.listdir(os.path.dirname(outside))) == [
+            "stats.json", "stats.json.log"]
