@@ -10,7 +10,6 @@ set -u
 [ -e /proc/self/fd/2 ] || exec 2>/dev/null
 
 here=$(dirname -- "$(readlink -f -- "$0")")
-bin=$here/build/bin
 
 BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
 	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
@@ -26,7 +25,8 @@ SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
 	GIPHY_API_KEY SECRET_WEAPON'
 SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
 	IRONMAN_USER_ID BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME
-	ENVIRONMENT ENV LISTEN STATE SPOOL PATTERNS CLASSES'
+	ENVIRONMENT ENV LISTEN STATE SPOOL PATTERNS CLASSES BIN STAGE_HANG
+	DEAD_LETTERS'
 
 EX_USAGE=64
 EX_NOINPUT=66
@@ -35,7 +35,7 @@ EX_CONFIG=78
 
 usage() {
 	cat <<-'END'
-	usage: run.sh [--demo | --demo=live | --replay FILE|DIR|-] [--check]
+	usage: run.sh [--demo | --demo=live | --replay FILE|DIR|- | --status] [--check]
 	              [--speed max|FACTOR] [--config FILE] [--state DIR]
 	              [--spool DIR] [--listen ADDR:PORT] [--offline] [--stay]
 
@@ -48,6 +48,8 @@ usage() {
 	  --replay FILE|DIR|- recorded Slack JSON in any form, an export folder,
 	                      or standard input
 	  --speed max|FACTOR  rhythm, 1 is as recorded (default: 1, demo: 240)
+	  --status            show what runs: stage, pid, since, restarts and the
+	                      lines that wait for an answer
 	  --check             report all errors of the configuration, do nothing
 	  --config FILE       default: ultron.conf beside run.sh, if it is there
 	  --state DIR         default: state beside run.sh, and in it replay,
@@ -169,7 +171,7 @@ read_config() {
 	done <"$config"
 }
 
-# Secrets reach the programs that need them, no other child (see supervise).
+# Secrets reach the programs that need them, no other child (see become).
 hide_secrets() {
 	for name in $SECRETS; do
 		eval "[ -n \"\${$name+set}\" ] || continue
@@ -196,7 +198,7 @@ check_config() {
 		errors=$((errors + 1))
 	"$bin/classifier" --classes "$CLASSES" </dev/null ||
 		errors=$((errors + 1))
-	(become ws-broadcast --listen "$LISTEN" \
+	(become ws-broadcast "$bin/ws-broadcast" --listen "$LISTEN" \
 		--credentials "$STATE/credentials" --check) </dev/null ||
 		errors=$((errors + 1))
 	check_source || errors=$((errors + 1))
@@ -208,7 +210,7 @@ check_source() {
 	case $mode in
 	live)
 		[ -z "$checking" ] || say "for Slack there are $app and $bot"
-		(become slack-reader --state "$STATE" --check \
+		(become slack-reader "$bin/slack-reader" --state "$STATE" --check \
 			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}) </dev/null
 		;;
 	demo-live) ;;
@@ -249,9 +251,12 @@ is_live() {
 
 # --- stages -----------------------------------------------------------------
 
-# Become the stage's program, with those secrets and settings in the environment
-# that it needs; call it in a subshell.
-become() { # STAGE ARGUMENTS...
+# Behind slack-reader, in order; start_stage says how each is called.
+STAGES='attach-fetch scanner classifier ws-broadcast stats'
+
+# Become a program, with those secrets and settings in the environment that the
+# stage needs; call it in a subshell.
+become() { # STAGE PROGRAM ARGUMENTS...
 	case $1 in
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
 		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
@@ -266,9 +271,117 @@ become() { # STAGE ARGUMENTS...
 	done
 	# libcurl brings GnuTLS along, which nobody uses: 0.7 MB less.
 	export GNUTLS_NO_IMPLICIT_INIT=1
-	program=$bin/$1
 	shift
-	exec "$program" "$@"
+	exec "$@"
+}
+
+# Start a program that dies with this shell.
+start() { # STAGE PROGRAM ARGUMENTS...
+	trap '' INT HUP
+	stage=$1
+	shift
+	become "$stage" setpriv --pdeathsig KILL "$@"
+}
+
+# Start a stage under keep. A TERM to all processes is for slack-reader: the
+# others end behind it, when all is through.
+start_kept() { # STAGE ARGUMENTS...
+	trap '' TERM
+	stage=$1 hang=$STAGE_HANG
+	shift
+	[ "$stage" != ws-broadcast ] || [ -z "$staying" ] || hang=0
+	start "$stage" "$bin/keep" --name "$stage" --hang "$hang" \
+		--dead-letters "$DEAD_LETTERS" --whole-lines \
+		--status "$running/$stage.status" -- "$bin/$stage" "$@"
+}
+
+start_reader() {
+	after=$(find_checkpoint)
+	! is_live || : "${after:=0}"
+	set -- ${after:+--after "$after"}
+	if is_live; then
+		start slack-reader "$bin/slack-reader" --state "$STATE" \
+			--inbox "$STATE/inbox.sock" \
+			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"} "$@"
+	else
+		# shellcheck disable=SC2086  # options are words
+		start slack-reader "$bin/slack-reader" $source_options \
+			--replay "$replay" "$@"
+	fi
+}
+
+start_stage() { # STAGE
+	case $1 in
+	attach-fetch)
+		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
+			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
+		# shellcheck disable=SC2086
+		start_kept "$@" --spool "$SPOOL" $fetch_options $offline
+		;;
+	scanner) start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" ;;
+	classifier) start_kept "$1" --classes "$CLASSES" ;;
+	ws-broadcast)
+		start_kept "$1" --listen "$LISTEN" --run "$run" \
+			--stats "$STATE/stats.json" \
+			--credentials "$STATE/credentials" $staying
+		;;
+	stats)
+		start_kept "$1" --snapshot "$STATE/stats.json" $stats_options
+		;;
+	esac
+}
+
+# --- the line ---------------------------------------------------------------
+
+# Up to where all went all the way (stats/snapshot.c). The keys around it tell
+# it from a channel of that name.
+find_checkpoint() {
+	sed -n 's/.*,"checkpoint":\([0-9]*\),"errors".*/\1/p' \
+		"$STATE/stats.json" 2>/dev/null
+}
+
+# A pipe to write to as descriptor 6 and to read from as 7.
+open_pipe() {
+	mkfifo "$running/pipe" || fail "$EX_CONFIG" "cannot write in $running"
+	# shellcheck disable=SC2094  # it is a fifo
+	exec 7<>"$running/pipe" 6>"$running/pipe" 7<"$running/pipe"
+	rm -f "$running/pipe"
+}
+
+# Start all, each reading what the one before it writes. All processes are
+# children of this shell and die with it.
+start_line() {
+	began=$(date +%s)
+	open_pipe
+	(start_reader) <&3 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
+	reader=$! kept=
+	echo "$reader" >"$running/slack-reader.pid"
+	for stage in $STAGES; do
+		exec 5<&7
+		if [ "$stage" = stats ]; then
+			exec 6>&1 7<&-
+		else
+			open_pipe
+		fi
+		(start_stage "$stage") <&5 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
+		last=$!
+		echo "$last" >"$running/keep-$stage.pid"
+		kept="$kept $last"
+	done
+	exec 5<&- 6>&-
+}
+
+pid_of() { # NAME
+	cat "$running/$1.pid" 2>/dev/null
+}
+
+# The status of a child; a signal to this shell does not end the wait.
+await() { # PID
+	while :; do
+		wait "$1"
+		status=$?
+		kill -0 "$1" 2>/dev/null || return "$status"
+	done
 }
 
 describe_death() { # STATUS
@@ -279,75 +392,87 @@ describe_death() { # STATUS
 	fi
 }
 
-# End all with STATUS: stop the source, the end of input walks down the line.
-stop_all() { # STATUS
-	echo "$1" >"$running/status"
-	: >"$running/stopping"
-	stop_source
+# What of the line died by itself: who lost his reader (141) did not, nor who
+# came to the end of his input.
+note_end() { # NAME STATUS
+	case $2 in
+	0) return ;;
+	141) [ "$1" = 'keep of stats' ] && is_unread=1 && return ;;
+	"$EX_USAGE" | "$EX_NOINPUT" | "$EX_CONFIG") final=$2 ;;
+	"$EX_UNAVAILABLE") [ "$lines" -gt 1 ] || final=$2 ;;
+	esac
+	[ "$2" -eq 141 ] ||
+		deaths="${deaths:+$deaths, }$1 $(describe_death "$2")"
 }
 
-# Until it has gone: a program that has just started may not listen yet.
-stop_source() {
-	tries=0
-	while [ "$tries" -lt 50 ] && terminate slack-reader; do
-		sleep 0.1
-		tries=$((tries + 1))
+# Who does not end in time is killed.
+kill_after() { # SECONDS
+	sleep "$1" &
+	trap 'kill $!; exit' TERM
+	wait $!
+	# shellcheck disable=SC2086  # words are wanted
+	kill -KILL "$reader" $kept
+}
+
+# However the line ends, the last of it ends: the end of input walks down from
+# where it broke. Those above notice, or are asked to leave; then it is over.
+await_line() {
+	deaths='' final='' is_unread=''
+	[ -z "$staying" ] || stay
+	await "$last"
+	last_status=$?
+	kill -TERM "$reader" 2>/dev/null
+	(kill_after 10) >/dev/null 2>&1 3<&- 4>&- 9>&- &
+	alarm=$!
+	await "$reader"
+	read_status=$?
+	note_end slack-reader "$read_status"
+	for stage in ${STAGES% *}; do
+		await "$(pid_of "keep-$stage")"
+		note_end "keep of $stage" $?
 	done
-	[ -z "$staying" ] || terminate ws-broadcast
+	note_end "keep of stats" "$last_status"
+	kill "$alarm" 2>/dev/null
+	wait "$alarm" 2>/dev/null
+	rm -f "$running"/*.pid "$running"/*.status
 }
 
-terminate() { # STAGE
-	pid=$(cat "$running/$1.pid" 2>/dev/null) && kill -TERM "$pid" 2>/dev/null
+# With --stay the dashboard outlives the recording; what ended its input ends
+# it then, too, when it is asked to.
+stay() {
+	await "$(pid_of keep-classifier)"
+	shown=$(pid_of keep-ws-broadcast)
+	while [ -z "$stopping" ] && kill -0 "$shown" 2>/dev/null; do
+		wait "$shown"
+	done
+	while kill -0 "$shown" 2>/dev/null; do
+		terminate_stage ws-broadcast
+		sleep 0.2
+	done
 }
 
-is_stopping() {
-	[ -e "$running/stopping" ]
+terminate_stage() { # STAGE
+	read -r _ pid _ <"$running/$1.status" && [ "$pid" -gt 0 ] &&
+		kill -TERM "$pid"
+} 2>/dev/null
+
+# Ask the source to end; the end of input walks down the line.
+stop() {
+	stopping=1
+	[ -z "$reader" ] || kill -TERM "$reader" 2>/dev/null
 }
 
-# Arguments that are another at each start of a stage. A dead slack-reader may
-# have left half a line, which spoils the one behind it: that had better be one
-# that went all the way before.
-find_start_arguments() { # STAGE
-	case $1 in
-	slack-reader)
-		after=$(find_resumption)
-		! is_live || : "${after:=0}"
-		[ "$starts" -eq 1 ] || [ "${after:-0}" -eq 0 ] || after=$((after - 1))
-		echo ${after:+--after "$after"}
-		;;
-	ws-broadcast) is_stopping || echo $staying ;;
-	esac
+# Processes of an earlier line, of a shell that was killed perhaps, must have
+# gone: all of a line hold this lock.
+await_earlier_line() {
+	exec 4>&- 4>>"$running/line"
+	flock -n 4 && return
+	say "waiting for processes of the line before"
+	flock -w 30 4 || fail "$EX_UNAVAILABLE" \
+		"processes of an earlier pipeline do not end: see fuser $running/line"
 }
 
-# How the source goes on after a death: behind what went all the way. The keys
-# around it (stats/snapshot.c) tell it from a channel of that name.
-find_resumption() {
-	sed -n 's/.*,"seq":\([0-9]*\),"errors".*/\1/p' "$STATE/stats.json" 2>/dev/null
-}
-
-# What starting again cannot help, ends the pipeline: wrong use, no such input,
-# wrong configuration, and a port that is taken from the first.
-is_final() { # STATUS STARTS
-	case $1 in
-	"$EX_USAGE" | "$EX_NOINPUT" | "$EX_CONFIG") return 0 ;;
-	"$EX_UNAVAILABLE") [ "$2" -eq 1 ] ;;
-	*) return 1 ;;
-	esac
-}
-
-# May a stage that died be started again? While stopping only those are that
-# somebody's TERM to all processes hit: what is left in the pipes goes through.
-may_restart() { # STAGE STATUS
-	if is_stopping; then
-		[ "$2" -eq 143 ] && [ "$1" != slack-reader ]
-	elif [ "$1" = slack-reader ] && [ "$replay" = - ]; then
-		say "standard input cannot be read twice, stopping"
-		stop_all "$2"
-		return 1
-	fi
-}
-
-# The pause before the next start: twice as long each time, up to 10 s.
+# The pause before the next start: longer each time, up to 10 s.
 find_next_pause() { # PAUSE
 	case $1 in
 	0.2) echo 0.5 ;;
@@ -358,90 +483,105 @@ find_next_pause() { # PAUSE
 	esac
 }
 
-# Start the stage and wait for its end; its status is the result.
-run_stage() { # STAGE ARGUMENTS...
-	# shellcheck disable=SC2046  # words are wanted
-	become "$@" $(find_start_arguments "$1") \
-		<&3 3<&- 9>&- &
-	echo $! >"$running/$1.pid"
-	if [ "$1" = slack-reader ] && is_stopping; then
-		stop_source & # the request came before there was a process
-	fi
-	wait $! 2>/dev/null
+pause() { # SECONDS
+	sleep "$1" >/dev/null 3<&- 4>&- 9>&- &
+	wait $!
 }
 
-# Keep one stage running until its input ends. This shell holds both pipes, so
-# that the neighbours do not notice when the stage dies.
-supervise() { # STAGE ARGUMENTS...
-	stage=$1
-	pause=0.2 starts=0
-	trap '' INT TERM HUP
-	exec 3<&0
-	while :; do
-		began=$(date +%s) starts=$((starts + 1))
-		run_stage "$@"
-		status=$?
-		case $status in
-		0 | 141) break ;; # end of input; nobody reads the output
-		esac
-		if is_final "$status" "$starts"; then
-			stop_all "$status"
-			break
-		fi
-		# Where TERM went to all, the shell above may learn it a moment later.
-		[ "$status" -ne 143 ] || sleep 0.2
-		may_restart "$stage" "$status" || break
-		is_stopping && continue
-		[ $(($(date +%s) - began)) -lt 10 ] || pause=0.2
-		say "$stage $(describe_death "$status"), starting it again in $pause s"
-		sleep "$pause"
-		pause=$(find_next_pause "$pause")
-	done
-	rm -f "$running/$stage.pid"
-}
-
-supervise_source() {
-	if is_live; then
-		supervise slack-reader --state "$STATE" --inbox "$STATE/inbox.sock" \
-			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
+# May the line be started again after its end? If so, say it.
+may_go_on() {
+	if [ -n "$final" ]; then
+		result=$final
+	elif [ -n "$stopping" ] || [ -n "$is_unread" ]; then
+		result=0
+	elif [ -z "$deaths" ] && ! is_live && [ "$read_status" -eq 0 ]; then
+		result=0
+	elif [ "$replay" = - ]; then
+		say "$deaths: standard input cannot be read twice, stopping"
+		result=1
 	else
-		# shellcheck disable=SC2086  # options are words
-		supervise slack-reader $source_options --replay "$replay"
+		: "${deaths:=slack-reader ended by itself}"
+		say "$deaths, starting all again in $wait_seconds s"
+		return 0
 	fi
+	return 1
 }
 
-supervise_fetch() {
-	! is_live || set -- --inbox "$STATE/inbox.sock" \
-		${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
-	# shellcheck disable=SC2086
-	supervise attach-fetch --spool "$SPOOL" "$@" $fetch_options $offline
+# Keep the line running until its input ends or somebody stops it.
+run_line() {
+	lines=0 wait_seconds=0.2 result=0
+	while :; do
+		await_earlier_line
+		lines=$((lines + 1))
+		start_line
+		[ -z "$stopping" ] || stop # the request came amid the start
+		await_line
+		[ $(($(date +%s) - began)) -lt 10 ] || wait_seconds=0.2
+		may_go_on || return "$result"
+		pause "$wait_seconds"
+		[ -z "$stopping" ] || return 0
+		wait_seconds=$(find_next_pause "$wait_seconds")
+	done
 }
 
-run_pipeline() {
-	# shellcheck disable=SC2086
-	supervise_source |
-		supervise_fetch |
-		supervise scanner --patterns "$PATTERNS" --spool "$SPOOL" |
-		supervise classifier --classes "$CLASSES" |
-		supervise ws-broadcast --listen "$LISTEN" --run "$run" \
-			--stats "$STATE/stats.json" \
-			--credentials "$STATE/credentials" |
-		supervise stats --snapshot "$STATE/stats.json" $stats_options
+# --- status -----------------------------------------------------------------
+
+# Ask each keep; one that is stopped or amid its death does not answer.
+print_status() {
+	: >"$running/asked"
+	# shellcheck disable=SC2046  # words are wanted
+	kill -USR1 $(cat "$running"/keep-*.pid)
+	sleep 0.2
+	printf '%-14s %8s  %-27s %8s %8s\n' STAGE PID SINCE RESTARTS WAITING
+	printf '%-14s %8s  %-27s %8s %8s\n' slack-reader \
+		"$(pid_of slack-reader)" \
+		"$(date -u -r "$running/slack-reader.pid" +%FT%T.%6NZ)" - -
+	for stage in $STAGES; do
+		file=$running/$stage.status
+		# shellcheck disable=SC3013  # dash and busybox have it
+		if [ "$file" -nt "$running/asked" ]; then
+			# shellcheck disable=SC2046,SC2183
+			printf '%-14s %8s  %-27s %8s %8s\n' $(cat "$file")
+		else
+			printf '%-14s %s\n' "$stage" 'does not answer'
+		fi
+	done
+	rm -f "$running/asked"
+} 2>/dev/null
+
+# From another shell.
+show_status() {
+	running=$STATE/running
+	[ -e "$STATE/lock" ] || fail "$EX_UNAVAILABLE" "nothing runs on $STATE"
+	! flock -n "$STATE/lock" true ||
+		fail "$EX_UNAVAILABLE" "nothing runs on $STATE"
+	print_status
 }
 
-# Log lines get their time here, unless a person is looking at them.
-run_with_log() {
-	trap '' INT TERM HUP # they are for the shell above, which stops the source
-	if [ -t 2 ]; then
-		run_pipeline
-		return
-	fi
-	{
-		run_pipeline 2>&1 >&4 4>&- |
-			while IFS= read -r line; do
-				printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$line"
-			done >&2
-	} 4>&1
+# --- log --------------------------------------------------------------------
+
+# Log lines get their time, unless a person is looking at them.
+open_log() {
+	stamper=
+	[ ! -t 2 ] || return 0
+	open_pipe
+	(stamp_lines) <&7 3<&- 4>&- 6>&- 7<&- 9>&- &
+	stamper=$!
+	exec 2>&6 6>&- 7<&-
+}
+
+stamp_lines() {
+	trap '' INT TERM HUP
+	while IFS= read -r line; do
+		printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$line"
+	done >&2
+}
+
+# Until all is written.
+close_log() {
+	[ -n "$stamper" ] || return 0
+	exec 2>/dev/null
+	wait "$stamper"
 }
 
 # --- state folder -----------------------------------------------------------
@@ -472,19 +612,28 @@ dedicate_folder() {
 	elif is_live; then
 		[ ! -e "$STATE/journal" ] || [ "$mode" = live ] || fail "$EX_CONFIG" \
 			"$STATE holds a journal: give the demo another --state DIR"
-		rm -f "$STATE/stats.json"
+		rm -f "$STATE"/stats.json*
 		echo "$mode" >"$STATE/ultron"
 	fi
 	case $mode in
-	live) return ;;
+	live) identify_run && return ;;
 	demo-live) rm -rf "$STATE/journal" "$STATE/spool" "$STATE/names.ndjson" \
 		"$STATE/backfill.json" ;;
 	esac
-	rm -f "$STATE/stats.json" # counts from 1
+	rm -f "$STATE"/stats.json* # counts from 1
 }
 
-# The lock dies with this shell and its supervisors; the stages do not inherit
-# it.
+# Viewers go on where they were, by seq: that is one's own for ever where there
+# is a journal.
+identify_run() {
+	if [ -s "$STATE/run" ] && [ -e "$STATE/journal" ]; then
+		run=$(cat "$STATE/run")
+	else
+		echo "$run" >"$STATE/run"
+	fi
+}
+
+# The lock dies with this shell: nobody inherits it.
 open_state() {
 	umask 077
 	[ -z "$parent" ] || claim_folder "$parent"
@@ -501,8 +650,8 @@ open_state() {
 }
 
 clear_running() {
-	rm -f "$running/status" "$running/stopping" "$running"/*.pid \
-		"$running"/slack.*
+	rm -f "$running"/*.pid "$running"/*.status "$running/pipe" \
+		"$running/asked" "$running"/slack.*
 }
 
 # --- a Slack to play with ----------------------------------------------------
@@ -513,7 +662,7 @@ start_fake_slack() {
 	mkfifo "$running/slack.in" "$running/slack.out" ||
 		fail "$EX_UNAVAILABLE" "cannot start the made-up Slack"
 	setsid /usr/bin/python3 "$here/tests/fake_slack.py" --demo --parent \
-		<"$running/slack.in" >"$running/slack.out" 9>&- &
+		<"$running/slack.in" >"$running/slack.out" 3<&- 4>&- 9>&- &
 	fake=$!
 	exec 8>"$running/slack.in"
 	IFS= read -r about <"$running/slack.out" ||
@@ -549,7 +698,7 @@ choose_mode() { # MODE
 parse_options() {
 	mode='' checking='' replay='' speed='' config=$here/ultron.conf errors=0
 	state='' parent='' spool='' source_options='' fetch_options=''
-	offline='' staying='' stats_options='' fake=''
+	offline='' staying='' stats_options='' fake='' reader='' stopping=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--replay | --speed | --config | --state | --spool | --listen)
@@ -566,6 +715,7 @@ parse_options() {
 		--state) state=$2 && shift ;;
 		--spool) spool=$2 && shift ;;
 		--listen) LISTEN=$2 && shift ;;
+		--status) choose_mode status ;;
 		--offline) offline=--offline ;;
 		--stay) staying=--stay ;;
 		--install-for-tests) choose_mode install ;;
@@ -615,9 +765,11 @@ choose_defaults() {
 	[ -z "$offline" ] || [ -z "$parent" ] || : "${SPOOL:=$parent/spool}"
 	SPOOL=${spool:-${SPOOL:-$STATE/spool}}
 	: "${LISTEN:=127.0.0.1:8080}"
+	: "${STAGE_HANG:=60}" "${DEAD_LETTERS:=$STATE/dead-letters.ndjson}"
 	: "${PATTERNS:=$here/examples/patterns.conf}"
 	: "${CLASSES:=$here/examples/classes.conf}"
 	source_options="$source_options --speed ${speed:-1}"
+	bin=${BIN:-$here/build/bin}
 	run=$(date +%s)-$$
 }
 
@@ -669,18 +821,21 @@ main() {
 		check_config
 		exit 0
 	fi
+	if [ "$mode" = status ]; then
+		show_status
+		exit 0
+	fi
 	prepare
-	trap 'stop_all 0' TERM INT HUP
 	exec 3<&0
-	(exec 8>&- && run_with_log) <&3 3<&- &
-	pipeline=$!
-	while kill -0 "$pipeline" 2>/dev/null; do
-		wait "$pipeline"
-	done
-	status=$(cat "$running/status" 2>/dev/null || echo 0)
+	trap stop TERM INT HUP
+	trap 'print_status >&2' USR1
+	open_log
+	run_line
+	result=$?
+	close_log
 	end_fake_slack
 	clear_running
-	exit "$status"
+	exit "$result"
 }
 
 main "$@"

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import pathlib
+import resource
 import socket
 import statistics
 import subprocess
@@ -44,15 +45,16 @@ def command(name, arguments):
     return [str(BIN / name), *map(str, arguments)]
 
 
-def start_line(source, folder, sink, stdin=None, port=0):
-    """Start all programs with bare pipes between them."""
+def start_line(source, folder, sink, stdin=None, port=0, is_kept=True):
+    """Start all programs, each under keep or with bare pipes between them."""
+    keep = [str(BIN / "keep"), "--whole-lines", "--"] if is_kept else []
     line = [subprocess.Popen(command("slack-reader", source), stdin=stdin,
                              stdout=subprocess.PIPE)]
     chain = list(stages(folder, port).items())
     for place, (name, arguments) in enumerate(chain):
         is_last = place == len(chain) - 1
         child = subprocess.Popen(
-            command(name, arguments), stdin=line[-1].stdout,
+            keep + command(name, arguments), stdin=line[-1].stdout,
             stdout=sink if is_last else subprocess.PIPE,
             stderr=subprocess.DEVNULL if name == "ws-broadcast" else None)
         line[-1].stdout.close()
@@ -89,22 +91,58 @@ def time_filter(name, arguments, path):
     return best_of(run)
 
 
-def time_pipeline(folder, path):
+def forget_counts(folder):
+    for path in folder.glob("stats.json*"):
+        path.unlink()
+
+
+def time_pipeline(folder, path, is_kept):
     def run():
-        (folder / "stats.json").unlink(missing_ok=True)
+        forget_counts(folder)
         began = time.monotonic()
         wait_line(start_line(["--replay", path, "--speed", "max"], folder,
-                             subprocess.DEVNULL))
+                             subprocess.DEVNULL, is_kept=is_kept))
         return time.monotonic() - began
     return best_of(run)
 
 
-def measure_latency(folder, path, count=1000):
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure_keep(path, count):
+    """Microseconds of processor time that keep adds to a line."""
+    def run(*keep):
+        began = cpu_of_children()
+        with open(path, "rb") as records:
+            subprocess.run([*keep, "cat"], stdin=records, check=True,
+                           stdout=subprocess.DEVNULL)
+        return cpu_of_children() - began
+    bare = best_of(run)
+    kept = best_of(lambda: run(str(BIN / "keep"), "--"))
+    return (kept - bare) / count * 1e6
+
+
+def measure_keep_memory():
+    """Resident MiB of a keep with nothing to do."""
+    with subprocess.Popen([BIN / "keep", "--", "cat"],
+                          stdin=subprocess.PIPE) as keep:
+        keep.stdin.write(b"one line\n")
+        keep.stdin.flush()
+        time.sleep(0.5)
+        status = pathlib.Path(f"/proc/{keep.pid}/status").read_text()
+        keep.stdin.close()
+    return next(int(row.split()[1]) for row in status.splitlines()
+                if row.startswith("VmRSS:")) / 1024
+
+
+def measure_latency(folder, path, is_kept, count=1000):
     """Microseconds for one record alone, door to end, this process's own
     write and read included."""
-    (folder / "stats.json").unlink(missing_ok=True)
+    forget_counts(folder)
     line = start_line(["--replay", "-", "--speed", "max"], folder,
-                      subprocess.PIPE, subprocess.PIPE)
+                      subprocess.PIPE, subprocess.PIPE, is_kept=is_kept)
     door, end = line[0].stdin, line[-1].stdout
     took = []
     with open(path, "rb") as records:
@@ -145,10 +183,22 @@ async def view(session, port, records):
     return viewer
 
 
+def measure_line(line):
+    """MiB (PSS) by name; the keeps together."""
+    sizes = {"slack-reader": read_pss(line[0].pid) / 1024, "all keeps": 0}
+    for child in line[1:]:
+        stage, = pathlib.Path(
+            f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        name = pathlib.Path(f"/proc/{stage}/comm").read_text().strip()
+        sizes[name] = read_pss(stage) / 1024
+        sizes["all keeps"] += read_pss(child.pid) / 1024
+    return sizes
+
+
 async def measure_memory(folder, path):
     """Sum of PSS in MiB with viewers, after records went through at a pace
     that a busy day has."""
-    (folder / "stats.json").unlink(missing_ok=True)
+    forget_counts(folder)
     port = find_port()
     line = start_line(["--replay", "-", "--speed", "max"], folder,
                       subprocess.DEVNULL, subprocess.PIPE, port)
@@ -173,8 +223,7 @@ async def measure_memory(folder, path):
                     await asyncio.sleep(0.02)
         line[0].stdin.flush()
         open_viewers = await asyncio.gather(*viewers)
-        sizes = {pathlib.Path(child.args[0]).name: read_pss(child.pid) / 1024
-                 for child in line}
+        sizes = measure_line(line)
         for viewer in open_viewers:
             await viewer.close()
     line[0].stdin.close()
@@ -221,13 +270,19 @@ def main():
             took = time_filter(stage, arguments, path)
             print_row(f"{stage} alone", f"{count / took:,.0f} rec/s",
                       "200,000")
-        took = time_pipeline(folder, path)
-        print_row("whole pipeline, 10 patterns",
-                  f"{count / took:,.0f} rec/s", "80,000")
-        median, high = measure_latency(folder, path)
-        print_row("one record through the pipeline, median",
-                  f"{median:,.0f} us", "1,000")
-        print_row("the same, 99 of 100", f"{high:,.0f} us")
+        print_row("keep adds to a line", f"{measure_keep(path, count):.1f} us",
+                  "3")
+        print_row("memory of keep, resident, idle",
+                  f"{measure_keep_memory():.2f} MiB", "1.5")
+        for kind, is_kept in (("bare pipes", False), ("under keep", True)):
+            took = time_pipeline(folder, path, is_kept)
+            print_row(f"whole pipeline, 10 patterns, {kind}",
+                      f"{count / took:,.0f} rec/s", "80,000")
+        for kind, is_kept in (("bare pipes", False), ("under keep", True)):
+            median, high = measure_latency(folder, path, is_kept)
+            print_row(f"one record through it, {kind}, median",
+                      f"{median:,.0f} us", "2,000")
+            print_row("the same, 99 of 100", f"{high:,.0f} us")
         sizes = asyncio.run(measure_memory(folder, path))
         for stage, size in sizes.items():
             print_row(f"memory of {stage}", f"{size:.1f} MiB")

@@ -30,6 +30,7 @@
 #define DEATHS_MAX 3			/* with the same line at the head */
 #define PAUSE_MS_LEAST 100
 #define PAUSE_MS_MOST 10000
+#define PATIENCE_MS_MOST 4000
 #define RETRY_MS 1000			/* where a disk is full */
 #define LATE_MS 1000			/* a timer so late: we were stopped */
 
@@ -116,7 +117,7 @@ wants_answers(const struct keeper *keeper)
 static bool
 is_stage_owing(const struct keeper *keeper)
 {
-	return keeper->phase == RUNNING &&
+	return keeper->phase == RUNNING && keeper->options->hang_ms > 0 &&
 	    downstream_is_empty(keeper->downstream) &&
 	    (window_is_waiting(keeper->window) ||
 	    keeper->stage.input == -1);
@@ -419,6 +420,19 @@ describe_death(const struct keeper *keeper)
 	    (double)keeper->pause_ms / 1000);
 }
 
+/* It had answered all: that is worth a word, no more. */
+static void
+tell_bad_end(const struct keeper *keeper, int status)
+{
+	char end[STAGE_END_BYTES];
+
+	if (status == 0 || keeper->stop_signal != 0)
+		return;
+	stage_describe_end(&keeper->stage, end);
+	warnx("%s %s after the end of its input, all is answered",
+	    keeper->options->name, end);
+}
+
 /* Answer the head in the place of the stage, once that is on the disk. */
 static void
 set_aside(struct keeper *keeper)
@@ -476,9 +490,13 @@ bury(struct keeper *keeper)
 	buffer_free(&keeper->unfinished);
 	timers_cancel(keeper->timers, &keeper->patience);
 	window_rewind(keeper->window);
-	if (is_final(keeper, status) ||
-	    (is_ending(keeper) && is_all_answered(keeper))) {
+	if (is_final(keeper, status)) {
 		finish(keeper, status);
+		return;
+	}
+	if (is_ending(keeper) && is_all_answered(keeper)) {
+		tell_bad_end(keeper, status);
+		finish(keeper, EX_OK);
 		return;
 	}
 	if (was_asked) {
@@ -622,7 +640,8 @@ watch(struct keeper *keeper)
 	    wants_answers(keeper), EPOLLIN);
 	watch_if(keeper, &keeper->output, !keeper->retry.is_set,
 	    has_output ? EPOLLOUT : 0);
-	if (caution_lines(&keeper->caution) > 0 && is_stage_owing(keeper) &&
+	if (caution_lines(&keeper->caution) > 0 && is_running &&
+	    window_is_waiting(keeper->window) && !has_output &&
 	    !keeper->patience.is_set)
 		timers_set(keeper->timers, &keeper->patience,
 		    keeper->caution.patience_ms);
@@ -657,7 +676,7 @@ run(struct keeper *keeper)
 		if (keeper->phase == PAUSING && is_ending(keeper) &&
 		    is_all_answered(keeper) &&
 		    downstream_is_empty(keeper->downstream))
-			finish(keeper, stage_exit_status(&keeper->stage));
+			finish(keeper, EX_OK);
 		if (keeper->phase == OVER)
 			break;
 		watch(keeper);
@@ -682,7 +701,8 @@ open_keeper(struct keeper *keeper)
 	keeper->stage = (struct stage){ .command = keeper->options->command,
 	    .input = -1, .output = -1 };
 	keeper->pause_ms = PAUSE_MS_LEAST;
-	keeper->caution.patience_ms_most = keeper->options->hang_ms / 16;
+	keeper->caution.patience_ms_most = keeper->options->hang_ms > 0
+	    ? keeper->options->hang_ms / 16 : PATIENCE_MS_MOST;
 
 	keeper->input = make_event(STDIN_FILENO, read_input, keeper);
 	keeper->output = make_event(STDOUT_FILENO, output_ready, keeper);

@@ -10,7 +10,7 @@ struct keeper_options {
 	const char *name;		/* of the stage */
 	char *const *command;		/* ended by NULL */
 	size_t window_bytes;
-	int64_t hang_ms;
+	int64_t hang_ms;		/* 0: wait for ever */
 	const char *dead_letters;	/* NULL: there is no such file */
 	int64_t dead_letter_bytes;
 	const char *status_path;	/* NULL: standard error */
@@ -18,9 +18,9 @@ struct keeper_options {
 };
 
 /*
- * Returns the exit status: that of the stage's last run, of one that a restart
- * cannot help, or EX_IOERR, EX_SOFTWARE, EX_UNAVAILABLE with the reason
- * reported. Ends the program by TERM or INT where that was asked for, and by
+ * Returns the exit status: EX_OK when all is answered, however the stage ended
+ * then; that of a stage which a restart cannot help; EX_IOERR, EX_SOFTWARE or
+ * EX_UNAVAILABLE with the reason reported. Ends the program by TERM or INT where that was asked for, and by
  * PIPE where nobody reads the answers.
  */
 int keeper_run(const struct keeper_options *options);

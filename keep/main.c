@@ -18,7 +18,7 @@ enum { BYTES = 'b', DEAD_LETTERS = 'd', HANG = 'h', NAME = 'n', STATUS = 's',
 static const struct program_option option_list[] = {
 	{ "name", NAME, "NAME", "of the stage (default: that of COMMAND)" },
 	{ "window", WINDOW, "BYTES", "of unanswered lines held (4MiB)" },
-	{ "hang", HANG, "SECONDS", "for an answer, then it is killed (60)" },
+	{ "hang", HANG, "SECONDS", "for an answer before it is killed (60)" },
 	{ "dead-letters", DEAD_LETTERS, "FILE", "lines the stage dies of" },
 	{ "dead-letter-bytes", BYTES, "BYTES", "at most there (64MiB)" },
 	{ "status", STATUS, "FILE", "pid, since, restarts, lines waiting" },
@@ -56,7 +56,7 @@ take_option(struct keeper_options *options, int key)
 		break;
 	case HANG:
 		options->hang_ms = (int64_t)(1000 * program_seconds(&program,
-		    "hang", optarg, 0.1, 86400));
+		    "hang", optarg, 0, 86400));
 		break;
 	case DEAD_LETTERS: options->dead_letters = optarg; break;
 	case BYTES:

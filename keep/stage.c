@@ -193,7 +193,7 @@ stage_describe_end(const struct stage *stage, char *text)
 	int number = WTERMSIG(stage->status);
 
 	if (WIFSIGNALED(stage->status))
-		snprintf(text, STAGE_END_BYTES, "was ended by signal %d (%s)",
+		snprintf(text, STAGE_END_BYTES, "was killed by signal %d (%s)",
 		    number, strsignal(number));
 	else
 		snprintf(text, STAGE_END_BYTES, "ended with status %d",
