@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "downstream.h"
 #include "error_answer.h"
 #include "events.h"
+#include "kept.h"
 #include "output.h"
 #include "record.h"
 #include "requests.h"
@@ -26,12 +28,13 @@
 #include "window.h"
 
 #define READ_BYTES 65536
+#define KEPT_BYTES (4 * READ_BYTES)
 #define ANSWER_BYTES_MAX (2 * RECORD_BYTES_MAX)
 #define DEATHS_MAX 3			/* with the same line at the head */
 #define PAUSE_MS_LEAST 100
 #define PAUSE_MS_MOST 10000
 #define PATIENCE_MS_MOST 4000
-#define RETRY_MS 1000			/* where a disk is full */
+#define RETRY_MS 1000			/* where a disk is full, say */
 #define LATE_MS 1000			/* a timer so late: we were stopped */
 
 enum phase {
@@ -59,6 +62,7 @@ struct keeper {
 	bool has_answered;	/* since the stage's last start */
 	bool has_ever_answered;
 	bool is_told_full;	/* that a disk is */
+	bool is_retrying;	/* the stage ends with EX_TEMPFAIL */
 	int stop_signal;
 	int pause_ms;
 	int deaths;		/* with the line that is at the head */
@@ -211,6 +215,16 @@ length_of_lines(const char *bytes, size_t length, size_t lines)
 	return (size_t)(at - bytes);
 }
 
+static void
+end_retrying(struct keeper *keeper)
+{
+	if (!keeper->is_retrying)
+		return;
+	keeper->is_retrying = false;
+	unsetenv(KEPT_RETRY);
+	warnx("%s goes on", keeper->options->name);
+}
+
 /* Take the whole lines off what came from the stage. */
 static void
 take_whole_lines(struct keeper *keeper, size_t length)
@@ -224,12 +238,15 @@ take_whole_lines(struct keeper *keeper, size_t length)
 
 	buffer_append(lines, unfinished->data, taken);
 	buffer_consume(unfinished, length);
+	if (unfinished->length == 0 && unfinished->capacity > KEPT_BYTES)
+		buffer_free(unfinished);
 	if (answered > 0) {
 		keeper->has_answered = keeper->has_ever_answered = true;
 		keeper->deaths = 0;
 		keeper->pause_ms = PAUSE_MS_LEAST;
 		keeper->waiting_since_ms = clock_steady_ms();
 		caution_answer(&keeper->caution, answered);
+		end_retrying(keeper);
 		timers_cancel(keeper->timers, &keeper->patience);
 	}
 	if (answered < count)
@@ -478,6 +495,20 @@ retry(void *arg)
 		set_aside(keeper);
 }
 
+/* It is not the line's fault: a disk is full, say. Try it again and again. */
+static void
+retry_stage(struct keeper *keeper)
+{
+	if (!keeper->is_retrying)
+		warnx("%s cannot go on for the time being (status %d), starting"
+		    " it again until it can", keeper->options->name,
+		    EX_TEMPFAIL);
+	keeper->is_retrying = true;
+	setenv(KEPT_RETRY, "1", 1);
+	keeper->phase = PAUSING;
+	timers_set(keeper->timers, &keeper->pause, RETRY_MS);
+}
+
 /* All that the dead stage had answered is taken: what now? */
 static void
 bury(struct keeper *keeper)
@@ -501,6 +532,10 @@ bury(struct keeper *keeper)
 	}
 	if (was_asked) {
 		start(keeper);	/* for the rest of what was read */
+		return;
+	}
+	if (status == EX_TEMPFAIL) {
+		retry_stage(keeper);
 		return;
 	}
 	describe_death(keeper);
@@ -693,6 +728,12 @@ make_event(int fd, void (*ready)(void *arg), struct keeper *keeper)
 static void
 open_keeper(struct keeper *keeper)
 {
+	char hang[32];
+
+	snprintf(hang, sizeof hang, "%.3f",
+	    (double)keeper->options->hang_ms / 1000);
+	setenv(KEPT_HANG, hang, 1);
+	unsetenv(KEPT_RETRY);
 	keeper->set = events_open();
 	keeper->timers = timers_new(keeper->set);
 	keeper->window = window_new(keeper->options->name,

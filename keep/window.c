@@ -254,6 +254,8 @@ window_answer(struct window *window, size_t lines)
 	}
 	if (answered > 0)
 		window->head = (size_t)(at - window->bytes.data);
+	if (window->head == window->bytes.length)
+		close_up(window);
 	return answered;
 }
 

@@ -20,6 +20,7 @@
 struct downstream {
 	ssize_t (*write)(const char *bytes, size_t length);
 	bool is_open;
+	int reported;		/* the failure that was reported last */
 	struct buffer lines;
 	size_t written;		/* of the lines */
 };
@@ -128,10 +129,11 @@ forget_written(struct downstream *downstream)
 }
 
 static int
-report_failure(int error)
+report_failure(struct downstream *downstream, int error)
 {
-	if (error != EPIPE)
+	if (error != EPIPE && error != downstream->reported)
 		warn("write standard output");
+	downstream->reported = error;
 	errno = error;
 	return -1;
 }
@@ -151,8 +153,9 @@ downstream_write(struct downstream *downstream)
 		if (count == -1 && errno == EAGAIN)
 			break;
 		if (count == -1)
-			return report_failure(errno);
+			return report_failure(downstream, errno);
 		downstream->written += (size_t)count;
+		downstream->reported = 0;
 	}
 	forget_written(downstream);
 	return 0;

@@ -24,7 +24,7 @@ bool downstream_is_empty(const struct downstream *downstream);
 
 /*
  * Write what can be written without waiting (to a file or a terminal: all).
- * Returns 0, or -1 with errno set and, unless it is EPIPE, reported.
+ * Returns 0, or -1 with errno set and, unless it is EPIPE, reported once.
  */
 int downstream_write(struct downstream *downstream);
 

@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "kept.h"
 #include "memory.h"
 #include "passage.h"
 #include "redo_log.h"
@@ -152,13 +153,16 @@ store(struct ledger *ledger)
 int
 ledger_commit(struct ledger *ledger)
 {
+	int64_t began_ms = clock_steady_ms();
+
 	passage_look_before(&ledger->passage);
 	while (store(ledger) == -1) {
-		if (!ledger->is_waiting)
+		if (!ledger->is_waiting && !kept_is_retry())
 			warn("answers wait, cannot keep counts in %s",
 			    ledger->path);
 		ledger->is_waiting = true;
-		if (signals_want_stop())
+		if (signals_want_stop() || clock_steady_ms() - began_ms >
+		    kept_patience_ms())
 			return -1;
 		signals_poll(NULL, 0, RETRY_MS);
 	}

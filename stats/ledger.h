@@ -28,7 +28,8 @@ void ledger_take(struct ledger *ledger, struct record *record,
 
 /*
  * Make safe what was taken. Where that cannot be written it waits until it
- * can. Returns 0, or -1 if it was asked to stop meanwhile.
+ * can. Returns 0, or -1 if it was asked to stop meanwhile or keep would not
+ * wait any longer.
  */
 int ledger_commit(struct ledger *ledger);
 
