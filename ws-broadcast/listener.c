@@ -9,8 +9,14 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "signals.h"
 
 #define BACKLOG 128
+#define IN_USE_MS 2000
+#define TRY_EVERY_MS 20
 
 /* What the kernel may hold for a viewer that is slow to read. */
 #define SEND_BUFFER_BYTES (128 * 1024)
@@ -110,20 +116,41 @@ set_options(int fd, const struct listen_address *address)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 }
 
-int
-listener_open(struct listen_address *address)
+/* Returns the socket, or -1 with errno set. */
+static int
+try_to_listen(struct listen_address *address)
 {
 	struct sockaddr *where = (struct sockaddr *)&address->socket;
 	int fd = socket(where->sa_family,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1)
-		err(EX_UNAVAILABLE, "listen on %s", address->text);
+		return -1;
 	set_options(fd, address);
-	if (bind(fd, where, address->length) == -1 ||
-	    listen(fd, BACKLOG) == -1 ||
-	    getsockname(fd, where, &address->length) == -1)
-		err(EX_UNAVAILABLE, "listen on %s", address->text);
+	if (bind(fd, where, address->length) == 0 &&
+	    listen(fd, BACKLOG) == 0 &&
+	    getsockname(fd, where, &address->length) == 0)
+		return fd;
+
+	int reason = errno;
+	close(fd);
+	errno = reason;
+	return -1;
+}
+
+int
+listener_open(struct listen_address *address)
+{
+	int64_t end = clock_steady_ms() + IN_USE_MS;
+	int fd;
+
+	while ((fd = try_to_listen(address)) == -1) {
+		if (errno != EADDRINUSE || clock_steady_ms() >= end)
+			err(EX_UNAVAILABLE, "listen on %s", address->text);
+		signals_poll(NULL, 0, TRY_EVERY_MS);
+		if (signals_want_stop())
+			signals_die();
+	}
 	set_text(address);
 	return fd;
 }

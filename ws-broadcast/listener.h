@@ -21,7 +21,9 @@ int listener_parse(const char *text, struct listen_address *address);
 
 /*
  * Bind and listen; the address then has the real port where 0 was asked for.
- * Returns the socket; exits EX_UNAVAILABLE where the address cannot be had.
+ * One that is in use is tried for two seconds: whoever we stand in for may be
+ * dying just now. Returns the socket; exits EX_UNAVAILABLE where the address
+ * cannot be had, or by the signal that asked to stop.
  */
 int listener_open(struct listen_address *address);
 

@@ -131,7 +131,7 @@ take_option(struct options *options, int key)
 		break;
 	case RUN:
 		server->run = check_run(optarg);
-		server->skips_repeats = true;
+		server->is_counted = true;
 		break;
 	case STAY: server->stay = true; break;
 	case CHECK: options->check = true; break;

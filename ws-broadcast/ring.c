@@ -8,23 +8,27 @@
 struct ring {
 	size_t records_max;
 	size_t bytes_max;
+	bool is_gapless;
 
 	struct ring_record **slots;	/* records_max of them, used in turn */
 	size_t oldest;
 	size_t count;
 	size_t bytes;
 	size_t held_bytes;
+	bool is_numbered;	/* a seq has come: KEYs are no guess any more */
+	int64_t origin;
 	int64_t last;
 	uint64_t total;
 };
 
 struct ring *
-ring_new(size_t records_max, size_t bytes_max)
+ring_new(size_t records_max, size_t bytes_max, bool is_gapless)
 {
 	struct ring *ring = xcalloc(1, sizeof *ring);
 
 	ring->records_max = records_max;
 	ring->bytes_max = bytes_max;
+	ring->is_gapless = is_gapless;
 	ring->slots = xcalloc(records_max, sizeof ring->slots[0]);
 	return ring;
 }
@@ -61,13 +65,26 @@ find_key(const struct ring *ring, int64_t seq)
 	return seq > ring->last && seq <= RING_KEY_MAX ? seq : ring->last + 1;
 }
 
+/* Say which place the record has in the order. */
+static void
+give_key(struct ring *ring, struct ring_record *record, int64_t seq)
+{
+	record->key = find_key(ring, seq);
+	if (ring->total == 0 || (!ring->is_numbered && record->key == seq))
+		ring->origin = record->key - 1;
+	ring->is_numbered |= record->key == seq;
+	record->before = ring->is_gapless || ring->total == 0
+	    ? record->key - 1 : ring->last;
+	ring->last = record->key;
+	ring->total++;
+}
+
 int64_t
 ring_append(struct ring *ring, int64_t seq, const char *bytes, size_t length)
 {
 	struct ring_record *record = xmalloc(sizeof *record + length);
 
-	record->key = find_key(ring, seq);
-	record->before = ring->total > 0 ? ring->last : record->key - 1;
+	give_key(ring, record, seq);
 	record->length = length;
 	record->holders = 1;
 	memcpy(record->bytes, bytes, length);
@@ -78,8 +95,6 @@ ring_append(struct ring *ring, int64_t seq, const char *bytes, size_t length)
 	ring->slots[(ring->oldest + ring->count) % ring->records_max] = record;
 	ring->count++;
 	ring->bytes += length;
-	ring->last = record->key;
-	ring->total++;
 	return record->key;
 }
 
@@ -99,6 +114,12 @@ int64_t
 ring_last(const struct ring *ring)
 {
 	return ring->last;
+}
+
+int64_t
+ring_origin(const struct ring *ring)
+{
+	return ring->origin;
 }
 
 int64_t

@@ -6,6 +6,7 @@
 #ifndef WS_BROADCAST_RING_H
 #define WS_BROADCAST_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,7 @@ struct ring;
 
 struct ring_record {
 	int64_t key;
-	int64_t before;		/* KEY of the record before it */
+	int64_t before;		/* the KEY behind which nothing is missing */
 	size_t length;
 	unsigned holders;	/* the ring, and who is amid sending it */
 	char bytes[];
@@ -24,9 +25,10 @@ struct ring_record {
 
 /*
  * Keep at most so many records and bytes, but always the newest record,
- * whatever its size.
+ * whatever its size. is_gapless says that there is a record for each KEY, so
+ * that a KEY which does not come, even before the first one, is missing.
  */
-struct ring *ring_new(size_t records_max, size_t bytes_max);
+struct ring *ring_new(size_t records_max, size_t bytes_max, bool is_gapless);
 void ring_free(struct ring *ring);
 
 /*
@@ -43,6 +45,12 @@ uint64_t ring_total(const struct ring *ring);
 
 /* KEY of the newest record there ever was, 0 before the first. */
 int64_t ring_last(const struct ring *ring);
+
+/*
+ * The KEY before the first record that has a seq, or, until there is one,
+ * before the first record of all; 0 before that.
+ */
+int64_t ring_origin(const struct ring *ring);
 
 /* KEY of the oldest record that is left, ring_last + 1 where none is. */
 int64_t ring_first(const struct ring *ring);

@@ -28,6 +28,7 @@
 
 #define LINGER_SECONDS 2	/* for viewers to get the rest */
 #define ACCEPTS_MAX 32		/* in one turn of the loop */
+#define AWAITED_MAX 200		/* viewers whose turn takes next to no time */
 #define SPARE_CONNECTIONS 128	/* for HTTP, besides the viewers */
 #define SPARE_DESCRIPTORS 32	/* for everything else */
 
@@ -51,6 +52,7 @@ struct server {
 
 	bool may_read;		/* input would not make us wait */
 	bool is_output_broken;
+	bool is_answer_due;	/* when viewers had their turn */
 	bool is_drained;	/* all input was passed on */
 	bool is_dismissed;	/* viewers are being closed */
 };
@@ -103,7 +105,8 @@ watch_records(struct server *server)
 		events_ignore(server->set, &server->input);
 	if (!server->is_drained)
 		events_watch(server->set, &server->output,
-		    downstream_is_empty(server->downstream) ? 0 : EPOLLOUT);
+		    downstream_is_empty(server->downstream) ||
+		    server->is_answer_due ? 0 : EPOLLOUT);
 	server->may_read = server->input.is_always_ready;
 }
 
@@ -192,10 +195,11 @@ server_new(struct server_options *options,
 	struct server *server = xcalloc(1, sizeof *server);
 
 	server->options = options;
-	server->ring = ring_new(options->backlog, options->backlog_bytes);
+	server->ring = ring_new(options->backlog, options->backlog_bytes,
+	    options->is_counted);
 	server->downstream = downstream_new();
 	server->intake = intake_new(server->ring, server->downstream,
-	    options->skips_repeats);
+	    options->is_counted);
 	server->assets = assets_load(options->www);
 	server->totals = totals_new(options->totals);
 	server->viewers = open_viewers(server);
@@ -227,22 +231,47 @@ server_free(struct server *server)
 	free(server);
 }
 
-/* Take what came in, and pass it on. Returns 0, or an exit status. */
+/* Returns 0, or an exit status. */
 static int
-pass_batch(struct server *server)
+write_answers(struct server *server)
 {
-	uint64_t before = ring_total(server->ring);
-
 	if (server->is_output_broken)
 		return output_failure(EPIPE);
+	server->is_answer_due = false;
+	return downstream_write(server->downstream) == 0 ? EX_OK
+	    : output_failure(errno);
+}
+
+/* So that our death costs those nothing who keep up. */
+static bool
+is_turn_of_viewers(const struct server *server)
+{
+	size_t count = viewers_count(server->viewers);
+
+	return server->is_answer_due && count > 0 && count <= AWAITED_MAX &&
+	    !downstream_is_full(server->downstream);
+}
+
+/*
+ * Take what came in, and pass it on, unless viewers are to have it first.
+ * Returns 0, or an exit status.
+ */
+static int
+take_batch(struct server *server)
+{
+	uint64_t before = ring_total(server->ring);
+	int status = EX_OK;
+
 	if (intake_run(server->intake, server->may_read) == -1)
 		return EX_IOERR;
-	if (downstream_write(server->downstream) == -1)
-		return output_failure(errno);
-	if (ring_total(server->ring) != before)
+	if (ring_total(server->ring) != before) {
 		viewers_wake(server->viewers);
+		server->is_answer_due = true;
+	}
+	if (!is_turn_of_viewers(server))
+		status = write_answers(server);
 	watch_records(server);
-	return EX_OK;
+	return status;
 }
 
 /*
@@ -257,8 +286,11 @@ pass_records(struct server *server)
 	int status;
 
 	events_dispatch(server->set);
+	status = write_answers(server);
+	if (status != EX_OK)
+		return status;
 	do {
-		status = pass_batch(server);
+		status = take_batch(server);
 		events_dispatch(server->set);
 	} while (status == EX_OK && server->may_read &&
 	    intake_wants_input(server->intake) && !signals_want_stop() &&
@@ -318,7 +350,8 @@ has_work(const struct server *server)
 	return (intake_has_lines(server->intake) &&
 	    !downstream_is_full(server->downstream)) ||
 	    (server->input.is_always_ready &&
-	    intake_wants_input(server->intake));
+	    intake_wants_input(server->intake)) ||
+	    server->is_answer_due;
 }
 
 int

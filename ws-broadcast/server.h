@@ -14,7 +14,7 @@ struct server_options {
 	const char *totals;	/* file, or NULL */
 	const char *const *origins;	/* to NULL */
 	const char *run;	/* identity of the pipeline's run */
-	bool skips_repeats;	/* a seq is shown once in it */
+	bool is_counted;	/* by seq, in it: 1, 2, 3 ..., each once */
 	const char *challenge;	/* of a 401 */
 	size_t backlog;		/* records in memory */
 	size_t backlog_bytes;

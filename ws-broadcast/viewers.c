@@ -11,6 +11,7 @@
 #define FRAME_BYTES 65536
 
 #define HEARD_BYTES_MAX (64 * 1024)	/* in a minute */
+#define GAP_BYTES_MAX 80		/* of that notice */
 #define MINUTE_SECONDS 60
 #define CLOSE_TRY_AGAIN 1013		/* IANA's register, RFC 6455 7.4 */
 
@@ -213,23 +214,47 @@ add_notices(struct viewers *viewers, struct viewer *viewer)
 	viewer->wants_totals = viewer->wants_ping = false;
 }
 
-/* Say so where records between the last and the next one are gone. */
+/* Who comes anew does not miss what was before our time. */
+static int64_t
+misses_behind(const struct viewers *viewers, const struct viewer *viewer)
+{
+	int64_t origin = ring_origin(viewers->ring);
+
+	return !viewer->is_resuming && viewer->last < origin ? origin
+	    : viewer->last;
+}
+
+/* Are there records between the last one and the next? */
+static bool
+is_missing_before(const struct viewers *viewers, const struct viewer *viewer,
+    const struct ring_record *next)
+{
+	return next->before > misses_behind(viewers, viewer);
+}
+
+/* Say so where they are gone. */
 static void
 add_gap(struct viewers *viewers, struct viewer *viewer,
     const struct ring_record *next)
 {
-	if (next->before <= viewer->last)
+	if (!is_missing_before(viewers, viewer, next))
 		return;
 	open_line(viewers);
 	buffer_printf(&viewers->frame, "[\"gap\",{\"from\":%" PRId64
-	    ",\"to\":%" PRId64 "}]", viewer->last + 1, next->key - 1);
+	    ",\"to\":%" PRId64 "}]", misses_behind(viewers, viewer) + 1,
+	    next->key - 1);
 	viewer->last = next->key - 1;
 }
 
 static bool
-fits(const struct viewers *viewers, const struct ring_record *record)
+fits(const struct viewers *viewers, const struct viewer *viewer,
+    const struct ring_record *next)
 {
-	return frame_length(viewers) + 1 + record->length <= FRAME_BYTES;
+	size_t length = frame_length(viewers) + 1 + next->length;
+
+	if (is_missing_before(viewers, viewer, next))
+		length += GAP_BYTES_MAX;
+	return length <= FRAME_BYTES;
 }
 
 /* All that waits for the viewer, as far as it goes into one frame. */
@@ -237,14 +262,15 @@ static void
 add_records(struct viewers *viewers, struct viewer *viewer)
 {
 	const struct ring *ring = viewers->ring;
-	size_t place = ring_find(ring, viewer->last);
 
-	if (place < ring_count(ring))
-		add_gap(viewers, viewer, ring_at(ring, place));
-	for (; place < ring_count(ring); place++) {
+	for (size_t place = ring_find(ring, viewer->last);
+	    place < ring_count(ring); place++) {
 		const struct ring_record *record = ring_at(ring, place);
+		bool has_room = fits(viewers, viewer, record);
 
-		if (!fits(viewers, record))
+		if (has_room || frame_length(viewers) == 0)
+			add_gap(viewers, viewer, record);
+		if (!has_room)
 			break;
 		open_line(viewers);
 		buffer_append(&viewers->frame, record->bytes, record->length);

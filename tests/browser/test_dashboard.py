@@ -332,10 +332,11 @@ def test_keys_follow_the_rule_of_the_server(server, page):
 SILENCE = """(() => {
     let clock = 1000, tick, socket;
     const states = [], ignore = () => {};
-    const { WebSocket, setInterval } = window;
+    const { WebSocket, setInterval, setTimeout } = window;
     window.WebSocket = class { constructor() { socket = this; } close() {} };
     performance.now = () => clock;
     window.setInterval = (call) => { tick = call; };
+    window.setTimeout = ignore;
     new m.Connection("ws://127.0.0.1/", { hello: ignore, record: ignore,
         state: (name) => states.push(`${clock / 1000} ${name}`) }).start();
     const at = (seconds, line) => { clock = seconds * 1000;
@@ -343,7 +344,7 @@ SILENCE = """(() => {
     at(1, '["hello",{"run":"r","next":1}]');
     at(46.5); at(47, '["ping"]'); at(106); at(108);
     delete performance.now;
-    Object.assign(window, { WebSocket, setInterval });
+    Object.assign(window, { WebSocket, setInterval, setTimeout });
     return states.filter((state, i) => state !== states[i - 1]);
 })()"""
 
@@ -362,7 +363,102 @@ def test_the_wait_before_coming_back_grows_and_is_spread(server, page):
     waits = page.imported(
         "connection.js", "[0, 1, 4, 50].map((n) => [m.waitBefore(n, () => 0),"
         " m.waitBefore(n, () => 1)])")
-    assert waits == [[1000, 2000], [1000, 4000], [1000, 30000], [1000, 30000]]
+    assert waits == [[300, 1500], [300, 3000], [300, 24000], [300, 30000]]
+
+
+ITEMS = """return Array.from(document.querySelectorAll(
+    `.column-${arguments[0]} .item`), (item) => item.dataset.key ?
+    [true, +item.dataset.key] : [false, ...item.textContent.replaceAll(",", "")
+        .match(/[0-9]+/g).map(Number)])"""
+
+
+def missing_in(page, name, place, last):
+    """Check that a column has each record of its class once, in order, as a
+    card or as missing, never both; returns all that it says are missing."""
+    cards, missing, before = [], [], last + 1
+    for is_card, first, *end in page.run(ITEMS, name):
+        assert (end[0] if end else first) < before
+        before = first
+        if is_card:
+            cards.append(first)
+        else:
+            missing += range(first, (end[0] if end else first) + 1)
+    assert sorted(cards + [seq for seq in missing if seq % 3 == place]) == [
+        seq for seq in range(1, last + 1) if seq % 3 == place]
+    return sorted(missing)
+
+
+def test_each_record_is_a_card_or_missing_when_the_server_is_killed(
+        server, page):
+    random = Random(4)
+    server.start()
+    page.open_live()
+    answered = last = 0
+    for _ in range(6):
+        size = random.randrange(10, 60)
+        server.send(*(message(seq, "x" * random.choice([5, 99, 70000]),
+                              CLASSES[seq % 3])
+                      for seq in range(last + 1, last + size + 1)))
+        last += size
+        time.sleep(random.random() / 50)
+        server.kill()
+        # some were answered, seen or not; some come again, seen or not
+        answered = random.randrange(answered, last + 1)
+        server.start().send(*(message(seq, "again", CLASSES[seq % 3])
+                              for seq in range(answered + 1, last + 1)))
+        page.wait_state("live")
+    lost, last = last + 1, last + 2
+    server.send(message(last, "at last", CLASSES[last % 3]))
+    page.wait_card(last)
+    told = [missing_in(page, name, place, last)
+            for place, name in enumerate(CLASSES)]
+    assert told[0] == told[1] == told[2] and told[0][-1] == lost
+    assert sum(int(text) for text in page.texts(".column-head .count")) == \
+        last - len(told[0])
+
+
+def test_is_back_in_two_seconds_after_the_server_was_killed(server, page):
+    server.start().send(message(1))
+    page.open_live()
+    page.wait_cards("success", 1)
+    for seq in range(2, 5):
+        server.kill()
+        page.wait_state("reconnecting", 2)
+        server.start().send(message(seq))
+        page.wait_cards("success", seq, 2)
+    assert page.texts(".gap") == []
+
+
+def test_a_page_that_saw_nothing_yet_misses_nothing_before_it_came(
+        server, page):
+    server.start()
+    page.open_live()
+    server.kill()
+    server.start().send(message(41))
+    page.wait_cards("success", 1)
+    assert page.texts(".gap") == []
+
+
+def test_a_page_knows_where_it_began_before_it_saw_a_record(server, page):
+    server.start("--history", 0).send(message(1))
+    page.open_live()
+    server.kill()
+    server.start("--history", 0).send(message(3))
+    page.wait_cards("success", 1)
+    assert page.texts(".gap") == [
+        "Record 2 is missing: no longer in the server's memory"] * 3
+
+
+def test_a_page_that_is_looked_at_again_does_not_wait(server, page):
+    server.start()
+    page.open_live()
+    page.run("Math.random = () => 1")
+    server.kill()
+    wait_for(lambda: page.text("#connection-text") == "Reconnecting in 3 s",
+             "a longer wait")
+    server.start()
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_state("live", 2)
 
 
 def test_comes_back_without_doubles_after_the_server_died(server, page):

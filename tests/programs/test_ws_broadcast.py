@@ -1,6 +1,7 @@
 """ws-broadcast: records in, the same records out, and viewers beside it."""
 import asyncio
 import base64
+import collections
 import contextlib
 import fcntl
 import json
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import threading
 import time
+from random import Random
 
 import aiohttp
 import pytest
@@ -870,6 +872,437 @@ def test_is_idle_when_there_is_nothing_to_do(start):
     assert count() - before <= 2
 
 
+# Across its own death
+
+class Kept:
+    """Runs ws-broadcast as keep does: answers left in the pipe count, an
+    unfinished one does not, and what has none is fed to the next process."""
+
+    def __init__(self, www, *arguments):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.command = [PROGRAM, "--www", www, "--run", "r", "--listen",
+                        f"127.0.0.1:{self.port}", *map(str, arguments)]
+        self.unanswered = collections.deque()
+        self.answered = asyncio.Condition()
+        self.checks_answers = True
+        self.process = self.reading = None
+        self.stderr = b""
+
+    async def start(self):
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, limit=32 * MIB,
+            env={**os.environ, **SECRETS})
+        self.reading = asyncio.create_task(self.read())
+        self.process.stdin.writelines(self.unanswered)
+
+    async def read(self):
+        while (line := await self.process.stdout.readline()).endswith(b"\n"):
+            async with self.answered:
+                fed = self.unanswered.popleft()
+                assert line == fed or not self.checks_answers
+                self.answered.notify_all()
+
+    async def feed(self, *lines):
+        self.unanswered += lines
+        self.process.stdin.writelines(lines)
+        await self.process.stdin.drain()
+
+    async def drain(self, timeout=30):
+        async with self.answered:
+            await asyncio.wait_for(
+                self.answered.wait_for(lambda: not self.unanswered), timeout)
+
+    async def die(self):
+        self.process.kill()
+        self.stderr += await self.process.stderr.read()
+        await self.reading
+        assert await self.process.wait() == -signal.SIGKILL, self.stderr
+
+    async def restart(self):
+        await self.die()
+        await self.start()
+
+    async def __aenter__(self):
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_):
+        if self.process.returncode is None:
+            await self.die()
+        assert not any(crash in self.stderr.decode() for crash in CRASHES)
+
+
+class Resumer:
+    """A viewer who comes back behind what it has, as the dashboard does."""
+
+    def __init__(self, server, after, moods=None):
+        self.server = server
+        self.last = after
+        self.lines = []             # records and gaps
+        self.hellos = []
+        self.moods = moods          # Random, for one who is not steady
+        self.moved = asyncio.Condition()
+        self.task = asyncio.create_task(self.watch())
+
+    async def watch(self):
+        while True:
+            query = "" if self.last is None else f"?after={self.last}&run=r"
+            with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+                async with viewing(self.server, query) as viewer:
+                    await self.listen(viewer.socket)
+            await asyncio.sleep(0.01)
+
+    async def listen(self, socket_):
+        async for message in socket_:
+            assert message.type == aiohttp.WSMsgType.TEXT
+            async with self.moved:
+                for line in message.data.split("\n"):
+                    self.take(line)
+                self.moved.notify_all()
+            if self.moods and self.moods.random() < 0.03:
+                await asyncio.sleep(self.moods.random() / 10)
+                if self.moods.random() < 0.3:
+                    return
+
+    def take(self, line):
+        told = json.loads(line)
+        if isinstance(told, dict):
+            self.last = told.get("seq", (self.last or 0) + 1)
+        elif told[0] == "gap":
+            self.last = told[1]["to"]
+        elif told[0] == "hello":
+            self.hellos.append(told[1])
+        if isinstance(told, dict) or told[0] == "gap":
+            self.lines.append(line)
+
+    async def reach(self, seq, timeout=30):
+        async with self.moved:
+            await asyncio.wait_for(self.moved.wait_for(
+                lambda: self.last is not None and self.last >= seq), timeout)
+
+    async def greeted(self, times=1, timeout=30):
+        async with self.moved:
+            await asyncio.wait_for(self.moved.wait_for(
+                lambda: len(self.hellos) >= times), timeout)
+
+    async def leave(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def resuming(server, after, moods=None):
+    resumer = Resumer(server, after, moods)
+    try:
+        yield resumer
+    finally:
+        await resumer.leave()
+
+
+def gaps(lines):
+    return [json.loads(line)[1] for line in lines if line[0] == "["]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_viewers_have_each_record_once_or_its_gap_when_it_is_killed(www, seed):
+    random = Random(seed)
+    last = 400 if is_sanitized() else 1500
+    sizes = [10] * 40 + [3000] * 8 + [70000] * 2 + [400000, 1500000]
+
+    async def run():
+        async with Kept(www, "--backlog", 60, "--backlog-bytes", "2MiB") as \
+                server, resuming(server, 0) as steady, \
+                resuming(server, 0, Random(seed)) as moody, \
+                resuming(server, 0, Random(~seed)) as other:
+            for seq in range(1, last + 1):
+                await server.feed(record(seq, random.choice(sizes)))
+                if random.random() < 0.1:
+                    await asyncio.sleep(random.random() / 50)
+                if random.random() < 0.02:
+                    await server.restart()
+            await server.drain()
+            for viewer in steady, moody, other:
+                await viewer.reach(last)
+                check_against_gaps(viewer.lines, 1, last)
+    asyncio.run(run())
+
+
+def stage_of(status):
+    """The process that keep runs, or None."""
+    with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+        return int(status.read_text().split("\t")[1])
+    return None
+
+
+def test_lives_on_under_keep(www, tmp_path):
+    last, status = 600 if is_sanitized() else 3000, tmp_path / "status"
+    server = Kept(www, "--backlog", 200)
+    server.command = [BIN / "keep", "--name", "ws-broadcast", "--status",
+                      status, "--", *server.command]
+
+    async def run():
+        async with server, resuming(server, 0) as viewer:
+            killed = set()
+            for seq in range(1, last + 1):
+                await server.feed(record(seq, 500))
+                if seq % (last // 10) == 0:
+                    await viewer.reach(seq - last // 20)
+                    while (pid := stage_of(status)) in killed or not pid:
+                        await asyncio.sleep(0.01)
+                    killed.add(pid)
+                    os.kill(pid, signal.SIGKILL)
+            await server.drain()
+            await viewer.reach(last)
+            check_against_gaps(viewer.lines, 1, last)
+            assert len(killed) == 10
+    asyncio.run(run())
+
+
+def test_who_keeps_up_misses_nothing_that_was_answered(www):
+    async def run():
+        async with Kept(www) as server, resuming(server, 0) as viewer:
+            for seq in range(1, 41):
+                await viewer.greeted(seq)
+                await server.feed(record(seq))
+                await server.drain()
+                await server.restart()
+            await server.feed(record(41))
+            await viewer.reach(41)
+            assert check_against_gaps(viewer.lines, 1, 41) == 0
+    asyncio.run(run())
+
+
+def test_viewers_have_a_record_before_it_is_answered(start):
+    server = start(read=False)
+    peers = [open_deaf_viewer(server) for _ in range(60)]
+    for peer in peers:
+        assert b'["hello"' in peer.recv(65536)
+        peer.setblocking(False)
+    for seq in range(1, 21):
+        server.feed(record(seq))
+        assert os.read(server.process.stdout.fileno(), 1000) == record(seq)
+        for peer in peers:                  # it is there, or this raises
+            assert record(seq).strip() in peer.recv(65536)
+    for peer in peers:
+        peer.close()
+
+
+def test_what_nobody_was_there_to_see_is_told_to_the_last_record(www):
+    async def run():
+        async with Kept(www) as server:
+            await server.feed(*map(record, range(1, 11)))
+            async with resuming(server, 0) as viewer:
+                await viewer.reach(10)
+            await server.feed(*map(record, range(11, 21)))
+            await server.drain()
+            await server.restart()
+            async with resuming(server, 10) as viewer, \
+                    resuming(server, 20) as other, \
+                    resuming(server, None) as newcomer:
+                for told in viewer, other, newcomer:
+                    await told.greeted()
+                await server.feed(record(21))
+                await viewer.reach(21)
+                assert gaps(viewer.lines) == [{"from": 11, "to": 20}]
+                assert check_against_gaps(viewer.lines, 11, 21) == 1
+                await other.reach(21)
+                await newcomer.reach(21)
+                assert other.lines == newcomer.lines == viewer.lines[1:]
+    asyncio.run(run())
+
+
+def test_a_replay_from_the_checkpoint_is_seen_once(www):
+    async def run():
+        async with Kept(www, "--history", 1000) as server, \
+                resuming(server, 0) as viewer:
+            await server.feed(*map(record, range(1, 101)))
+            await viewer.reach(100)
+            await server.drain()
+            for begin in (61, 101, 81, 1):
+                await server.restart()
+                await viewer.greeted(len(viewer.hellos) + 1)
+                for seq in range(begin, 101):
+                    await server.feed(record(seq))
+                    if seq % 10 == 0:       # some come amid the replay
+                        async with resuming(server, seq + 3) as other:
+                            await other.greeted()
+                await server.drain()
+                async with resuming(server, 95) as late, \
+                        resuming(server, None) as newcomer:
+                    await late.greeted()
+                    await newcomer.greeted()
+                    assert late.hellos[0]["next"] == 96 if begin < 97 else 101
+            await server.feed(record(101))
+            await viewer.reach(101)
+            assert check_against_gaps(viewer.lines, 1, 101) == 0
+    asyncio.run(run())
+
+
+def test_a_replay_that_begins_behind_what_was_seen_leaves_the_exact_gap(www):
+    async def run():
+        async with Kept(www) as server, resuming(server, 0) as viewer:
+            await server.feed(*map(record, range(1, 51)))
+            await viewer.reach(50)
+            await server.drain()
+            await server.restart()
+            await server.feed(*map(record, range(61, 81)))
+            await viewer.reach(80)
+            assert check_against_gaps(viewer.lines, 1, 80) == 1
+            assert gaps(viewer.lines) == [{"from": 51, "to": 60}]
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("run,told", [(["--run", "r"], True), ([], False)])
+def test_a_hole_is_a_gap_where_seqs_are_counted(start, run, told):
+    server = start(*run)
+    data = record(5) + record(6) + record(9, 200000) + record(12) + record(13)
+
+    async def watch(query, first):
+        async with viewing(server, query) as viewer:
+            await viewer.notice("hello")
+            if not server.out:
+                server.feed(data)
+            lines = [await viewer.line()]
+            while '"seq": 13' not in lines[-1]:
+                lines.append(await viewer.line())
+            assert [json.loads(line)["seq"] for line in lines
+                    if line[0] == "{"] == [5, 6, 9, 12, 13]
+            if told:
+                assert check_against_gaps(lines, first, 13) == 3 - first // 5
+            else:
+                assert gaps(lines) == []
+    # who comes anew does not miss what was before, be it 1 to 4
+    asyncio.run(watch("", 5))
+    server.wait_for_out(len(data))
+    asyncio.run(watch("", 5))
+    if told:
+        asyncio.run(watch("?after=0&run=r", 1))
+
+
+def test_a_newcomer_who_waits_and_is_slow_misses_what_he_waited_for(start):
+    server = start("--run", "r", "--backlog", 100, "--backlog-bytes", "1MiB")
+    peer = open_deaf_viewer(server)
+    assert request(server, "GET", "/ultronex/heartbeat")[0] == 200
+    server.feed(records(501, 2000, 1000))
+    server.wait_for_out(len(records(501, 2000, 1000)))
+    lines = read_lines(peer, lambda line: '"seq": 2000' in line)
+    assert check_against_gaps(lines, 501, 2000) >= 1
+    peer.close()
+
+
+def test_many_gaps_in_a_row_are_told_in_frames_that_are_not_too_large(start):
+    server = start("--run", "r", "--backlog", 5000)
+    peer = open_deaf_viewer(server)
+    server.feed(b"".join(record(seq, seq % 90) for seq in range(2, 6001, 2)))
+    lines = read_lines(peer, lambda line: '"seq": 6000' in line)
+    assert check_against_gaps(lines, 2, 6000) == 2999
+    assert lines[0].startswith('["hello"')
+    peer.close()
+
+
+def test_what_has_no_seq_stands_for_a_number(www):
+    bad = b"what is this\n"
+
+    async def run():
+        async with Kept(www) as server, resuming(server, 0) as viewer, \
+                resuming(server, None) as newcomer:
+            await newcomer.greeted()
+            server.checks_answers = False
+            await server.feed(record(1), bad, record(3))
+            await viewer.reach(3)
+            await newcomer.reach(3)
+            assert len(viewer.lines) == len(newcomer.lines) == 3
+            assert gaps(viewer.lines) == gaps(newcomer.lines) == []
+            await server.drain()
+            await newcomer.leave()
+            await server.restart()
+            await server.feed(bad, record(5), record(6))
+            async with resuming(server, None) as newcomer:
+                await newcomer.reach(6)
+                assert gaps(newcomer.lines) == []
+                assert json.loads(newcomer.lines[0])["line"] == "what is this"
+            await viewer.reach(6)
+            assert gaps(viewer.lines) == [{"from": 4, "to": 4}]
+    asyncio.run(run())
+
+
+def test_memory_that_is_empty_is_told_as_such(www):
+    async def run():
+        async with Kept(www) as server:
+            for after, next_ in ((7, 8), (0, 1), (None, 1)):
+                async with resuming(server, after) as viewer:
+                    await viewer.greeted()
+                    assert viewer.hellos[0] == {
+                        "run": "r", "first": 1, "last": 0, "next": next_,
+                        "bounded": 2000}
+    asyncio.run(run())
+
+
+# The port
+
+def test_takes_the_port_over_from_its_dead_self(www):
+    async def run():
+        async with Kept(www) as server:
+            for seq in range(1, 11):
+                await server.feed(record(seq))
+                await server.drain()
+                await asyncio.to_thread(request, server, "GET",
+                                        "/ultronex/heartbeat")
+                async with viewing(server) as viewer:
+                    await viewer.notice("hello")
+                    peer = socket.create_connection(("127.0.0.1",
+                                                     server.port))
+                    await server.restart()      # amid open connections
+                    begin = time.monotonic()
+                    while True:
+                        with contextlib.suppress(aiohttp.ClientError):
+                            async with viewing(server) as other:
+                                await other.notice("hello")
+                                break
+                    if not is_sanitized():
+                        assert time.monotonic() - begin < 1.5
+                    peer.close()
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_waits_for_a_port_that_is_about_to_be_free(www, listens):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        if listens:
+            holder.listen()
+        timer = threading.Timer(0.7, holder.close)
+        timer.start()
+        done = run_program(
+            "ws-broadcast", "--www", www, "--no-auth", "--listen",
+            f"127.0.0.1:{holder.getsockname()[1]}", stdin=record(1))
+        timer.join()
+    assert (done.returncode, done.stdout) == (0, record(1)), done.stderr
+    assert b"in use" not in done.stderr
+
+
+def test_can_be_asked_to_leave_while_it_waits_for_the_port(www):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        process = subprocess.Popen(
+            [PROGRAM, "--www", www, "--no-auth", "--listen",
+             f"127.0.0.1:{holder.getsockname()[1]}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        while "SigCgt:\t0000000000000000" in status.read_text():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.terminate()
+        begin = time.monotonic()
+        assert process.communicate(timeout=10) == (b"", b"")
+        assert process.returncode == -signal.SIGTERM
+        assert time.monotonic() - begin < 1
+
+
 # The end
 
 def test_tells_the_end_and_closes(start):
@@ -1479,8 +1912,10 @@ def test_without_auth_only_local_names_are_answered(start):
 
 def test_a_port_in_use_is_said_clearly(start, www):
     server = start()
+    begin = time.monotonic()
     status, stderr = refuse(www, "--listen", f"127.0.0.1:{server.port}",
                             env=SECRETS)
+    assert 1.9 < time.monotonic() - begin < 6
     assert status == EX_UNAVAILABLE
     assert stderr == (f"ws-broadcast: listen on 127.0.0.1:{server.port}: "
                       "Address already in use\n")

@@ -24,7 +24,7 @@ append(struct ring *ring, int64_t seq, const char *text)
 static void
 takes_seq_as_key_where_it_grows(void **state)
 {
-	struct ring *ring = ring_new(10, 1000);
+	struct ring *ring = ring_new(10, 1000, false);
 
 	(void)state;
 	assert_int_equal(append(ring, 0, "none"), 1);
@@ -38,18 +38,52 @@ takes_seq_as_key_where_it_grows(void **state)
 	    RING_KEY_MAX);
 	assert_int_equal(ring_last(ring), RING_KEY_MAX);
 	assert_int_equal(ring_at(ring, 1)->before, 1);
+	assert_int_equal(ring_origin(ring), 4);
+	ring_free(ring);
+}
+
+static void
+misses_nothing_in_a_hole(void **state)
+{
+	struct ring *ring = ring_new(10, 1000, false);
+
+	(void)state;
+	append(ring, 31, "first");
+	append(ring, 35, "behind a hole");
+	assert_int_equal(ring_origin(ring), 30);
+	assert_int_equal(ring_at(ring, 0)->before, 30);
+	assert_int_equal(ring_at(ring, 1)->before, 31);
+	ring_free(ring);
+}
+
+static void
+misses_each_key_that_does_not_come_when_gapless(void **state)
+{
+	struct ring *ring = ring_new(2, 1000, true);
+
+	(void)state;
+	append(ring, 31, "first");
+	append(ring, 32, "second");
+	assert_int_equal(ring_at(ring, 0)->before, 30);
+	assert_int_equal(ring_at(ring, 1)->before, 31);
+	append(ring, 0, "stands for 33");
+	append(ring, 36, "behind a hole");
+	assert_int_equal(ring_at(ring, 0)->before, 32);
+	assert_int_equal(ring_at(ring, 1)->before, 35);
+	assert_int_equal(ring_origin(ring), 30);
 	ring_free(ring);
 }
 
 static void
 is_empty_at_first(void **state)
 {
-	struct ring *ring = ring_new(3, 100);
+	struct ring *ring = ring_new(3, 100, false);
 
 	(void)state;
 	assert_int_equal(ring_count(ring), 0);
 	assert_int_equal(ring_last(ring), 0);
 	assert_int_equal(ring_first(ring), 1);
+	assert_int_equal(ring_origin(ring), 0);
 	assert_int_equal(ring_find(ring, 0), 0);
 	assert_int_equal(ring_before_newest(ring, 5), 0);
 	ring_free(ring);
@@ -58,7 +92,7 @@ is_empty_at_first(void **state)
 static void
 keeps_so_many_records(void **state)
 {
-	struct ring *ring = ring_new(3, 1000);
+	struct ring *ring = ring_new(3, 1000, false);
 
 	(void)state;
 	for (int64_t seq = 1; seq <= 8; seq++)
@@ -75,7 +109,7 @@ static void
 keeps_so_many_bytes_and_always_the_newest(void **state)
 {
 	static const char large[1000];
-	struct ring *ring = ring_new(100, 10);
+	struct ring *ring = ring_new(100, 10, false);
 
 	(void)state;
 	append(ring, 1, "1234");
@@ -95,7 +129,7 @@ keeps_so_many_bytes_and_always_the_newest(void **state)
 static void
 finds_the_first_behind_a_key(void **state)
 {
-	struct ring *ring = ring_new(4, 1000);
+	struct ring *ring = ring_new(4, 1000, false);
 
 	(void)state;
 	for (int64_t seq = 1; seq <= 6; seq++)
@@ -113,7 +147,7 @@ finds_the_first_behind_a_key(void **state)
 static void
 says_where_the_newest_begin(void **state)
 {
-	struct ring *ring = ring_new(4, 1000);
+	struct ring *ring = ring_new(4, 1000, false);
 
 	(void)state;
 	for (int64_t seq = 1; seq <= 6; seq++)
@@ -128,7 +162,7 @@ says_where_the_newest_begin(void **state)
 static void
 keeps_what_is_held_beyond_its_time(void **state)
 {
-	struct ring *ring = ring_new(2, 1000);
+	struct ring *ring = ring_new(2, 1000, false);
 
 	(void)state;
 	append(ring, 1, "first");
@@ -157,6 +191,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_seq_as_key_where_it_grows),
+		cmocka_unit_test(misses_nothing_in_a_hole),
+		cmocka_unit_test(
+		    misses_each_key_that_does_not_come_when_gapless),
 		cmocka_unit_test(is_empty_at_first),
 		cmocka_unit_test(keeps_so_many_records),
 		cmocka_unit_test(keeps_so_many_bytes_and_always_the_newest),

@@ -16,8 +16,9 @@ const TICK_MS = 1000;
 const HELLO_MS = 15000;		/* from the first byte asked for to "hello" */
 const STALE_MS = 45000;		/* two of the server's pings missed */
 const DEAD_MS = 60000;
-const STABLE_MS = 10000;	/* alive this long, the backoff starts anew */
-const WAIT_LEAST_MS = 1000;
+const STABLE_MS = 3000;		/* alive this long, or news: wait as at first */
+const WAIT_LEAST_MS = 300;	/* the server needs some time to start */
+const WAIT_FIRST_MS = 1500;
 const WAIT_MOST_MS = 30000;
 
 /* The server's rule for the KEY of a record that follows another one. */
@@ -25,10 +26,10 @@ export function keyAfter(previous, seq) {
 	return Number.isSafeInteger(seq) && seq > previous ? seq : previous + 1;
 }
 
-/* How long to wait before attempt n (from 0): spread, so that viewers of one
- * server do not all come back in the same moment. */
+/* How long to wait before attempt n (from 0): back soon after a restart, but
+ * spread, so that viewers of one server do not all come in the same moment. */
 export function waitBefore(attempt, random = Math.random) {
-	const most = Math.min(WAIT_MOST_MS, WAIT_LEAST_MS * 2 ** (attempt + 1));
+	const most = Math.min(WAIT_MOST_MS, WAIT_FIRST_MS * 2 ** attempt);
 
 	return WAIT_LEAST_MS + random() * (most - WAIT_LEAST_MS);
 }
@@ -38,14 +39,16 @@ export class Connection {
 	#handler;
 	#socket = null;
 	#run = null;
-	#last = null;		/* KEY of the last record handed on */
+	#last = null;		/* handed on, or told to be missing, up to this */
 	#previous = 0;		/* KEY before the coming record's, by the server */
 	#attempts = 0;
 	#ended = false;
 	#retryAt = 0;
+	#timer = undefined;
 	#openedAt = 0;
 	#helloAt = 0;
 	#heardAt = 0;
+	#isNews = false;	/* something came over this connection */
 
 	constructor(address, handler) {
 		this.#address = address;
@@ -59,11 +62,16 @@ export class Connection {
 			if (event.persisted)
 				this.retryNow();
 		});
+		document.addEventListener("visibilitychange", () => {
+			if (document.visibilityState === "visible")
+				this.retryNow();
+		});
 		this.#connect();
 	}
 
 	/* Do not wait any longer, if waiting. */
 	retryNow() {
+		clearTimeout(this.#timer);
 		if (this.#socket === null)
 			this.#connect();
 	}
@@ -77,7 +85,7 @@ export class Connection {
 		}
 		this.#openedAt = this.#heardAt = performance.now();
 		this.#helloAt = 0;
-		this.#ended = false;
+		this.#ended = this.#isNews = false;
 		this.#handler.state("connecting");
 		this.#socket = new WebSocket(address);
 		this.#socket.onmessage = (event) => this.#hear(event.data);
@@ -86,14 +94,21 @@ export class Connection {
 
 	/* A dead peer would make close() wait for its answer: turn away at once. */
 	#lose() {
-		const lived = this.#helloAt > 0 &&
+		const lived = this.#isNews || this.#helloAt > 0 &&
 		    performance.now() - this.#helloAt > STABLE_MS;
 
 		this.#socket.onmessage = this.#socket.onclose = null;
 		this.#socket.close();
 		this.#socket = null;
 		this.#attempts = lived ? 0 : this.#attempts;
-		this.#retryAt = performance.now() + waitBefore(this.#attempts++);
+		this.#waitToRetry(waitBefore(this.#attempts++));
+	}
+
+	/* To the millisecond: the ticks would add up to a second. */
+	#waitToRetry(wait) {
+		this.#retryAt = performance.now() + wait;
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => this.retryNow(), wait);
 		this.#tick();
 	}
 
@@ -110,9 +125,10 @@ export class Connection {
 			this.#showLife(now);
 	}
 
+	/* A timer that comes late, after a sleep, is not waited for. */
 	#countDown(now) {
 		if (now >= this.#retryAt)
-			this.#connect();
+			this.retryNow();
 		else
 			this.#handler.state("reconnecting",
 			    Math.ceil((this.#retryAt - now) / 1000));
@@ -147,6 +163,7 @@ export class Connection {
 		if (this.#last !== null && key <= this.#last)
 			return;
 		this.#last = key;
+		this.#isNews = true;
 		this.#handler.record(line, record, key);
 	}
 
@@ -181,6 +198,9 @@ export class Connection {
 		this.#run = hello.run ?? null;
 		this.#previous = Number.isSafeInteger(hello.next) ?
 		    hello.next - 1 : this.#last ?? 0;
+		/* where memory is empty, next is a guess, not where we began */
+		if (hello.first <= hello.last)
+			this.#last ??= this.#previous;
 		this.#helloAt = performance.now();
 		this.#handler.hello(hello);
 		this.#handler.state("live");
