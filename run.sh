@@ -340,39 +340,54 @@ find_checkpoint() {
 		"$STATE/stats.json" 2>/dev/null
 }
 
-# A pipe to write to as descriptor 6 and to read from as 7.
-open_pipe() {
-	mkfifo "$running/pipe" || fail "$EX_CONFIG" "cannot write in $running"
+# Made once, so that a full disk is no hindrance later.
+make_pipes() {
+	for stage in log $STAGES; do
+		rm -f "$running/$stage.pipe"
+		mkfifo "$running/$stage.pipe" ||
+			fail "$EX_CONFIG" "cannot write in $running"
+	done
+}
+
+# To be written to as descriptor 6 and read from as 7.
+open_pipe() { # NAME
 	# shellcheck disable=SC2094  # it is a fifo
-	exec 7<>"$running/pipe" 6>"$running/pipe" 7<"$running/pipe"
-	rm -f "$running/pipe"
+	exec 7<>"$running/$1.pipe" 6>"$running/$1.pipe" 7<"$running/$1.pipe"
 }
 
 # Start all, each reading what the one before it writes. All processes are
 # children of this shell and die with it.
 start_line() {
-	began=$(date +%s)
-	open_pipe
+	began=$(date +%s) kept=''
+	open_pipe attach-fetch
 	(start_reader) <&3 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
-	reader=$! kept=
-	echo "$reader" >"$running/slack-reader.pid"
+	reader=$!
+	write_pid slack-reader "$reader"
 	for stage in $STAGES; do
 		exec 5<&7
+		next=${STAGES#*"$stage "}
 		if [ "$stage" = stats ]; then
 			exec 6>&1 7<&-
 		else
-			open_pipe
+			open_pipe "${next%% *}"
 		fi
 		(start_stage "$stage") <&5 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
 		last=$!
-		echo "$last" >"$running/keep-$stage.pid"
-		kept="$kept $last"
+		kept="$kept $stage:$last"
+		write_pid "keep-$stage" "$last"
 	done
 	exec 5<&- 6>&-
 }
 
-pid_of() { # NAME
-	cat "$running/$1.pid" 2>/dev/null
+# For others to read.
+write_pid() { # NAME PID
+	echo "$2" >"$running/$1.pid"
+}
+
+pid_of_keep() { # STAGE
+	for entry in $kept; do
+		[ "${entry%:*}" != "$1" ] || echo "${entry#*:}"
+	done
 }
 
 # The status of a child; a signal to this shell does not end the wait.
@@ -410,8 +425,9 @@ kill_after() { # SECONDS
 	sleep "$1" &
 	trap 'kill $!; exit' TERM
 	wait $!
-	# shellcheck disable=SC2086  # words are wanted
-	kill -KILL "$reader" $kept
+	for entry in ":$reader" $kept; do
+		kill -KILL "${entry#*:}"
+	done
 }
 
 # However the line ends, the last of it ends: the end of input walks down from
@@ -428,7 +444,7 @@ await_line() {
 	read_status=$?
 	note_end slack-reader "$read_status"
 	for stage in ${STAGES% *}; do
-		await "$(pid_of "keep-$stage")"
+		await "$(pid_of_keep "$stage")"
 		note_end "keep of $stage" $?
 	done
 	note_end "keep of stats" "$last_status"
@@ -440,8 +456,8 @@ await_line() {
 # With --stay the dashboard outlives the recording; what ended its input ends
 # it then, too, when it is asked to.
 stay() {
-	await "$(pid_of keep-classifier)"
-	shown=$(pid_of keep-ws-broadcast)
+	await "$(pid_of_keep classifier)"
+	shown=$(pid_of_keep ws-broadcast)
 	while [ -z "$stopping" ] && kill -0 "$shown" 2>/dev/null; do
 		wait "$shown"
 	done
@@ -467,9 +483,10 @@ stop() {
 await_earlier_line() {
 	exec 4>&- 4>>"$running/line"
 	flock -n 4 && return
-	say "waiting for processes of the line before"
-	flock -w 30 4 || fail "$EX_UNAVAILABLE" \
-		"processes of an earlier pipeline do not end: see fuser $running/line"
+	say "waiting for the processes of an earlier start to end"
+	until [ -n "$stopping" ] || flock -w 1 4; do
+		:
+	done
 }
 
 # The pause before the next start: longer each time, up to 10 s.
@@ -512,6 +529,7 @@ run_line() {
 	lines=0 wait_seconds=0.2 result=0
 	while :; do
 		await_earlier_line
+		[ -z "$stopping" ] || return 0
 		lines=$((lines + 1))
 		start_line
 		[ -z "$stopping" ] || stop # the request came amid the start
@@ -534,7 +552,7 @@ print_status() {
 	sleep 0.2
 	printf '%-14s %8s  %-27s %8s %8s\n' STAGE PID SINCE RESTARTS WAITING
 	printf '%-14s %8s  %-27s %8s %8s\n' slack-reader \
-		"$(pid_of slack-reader)" \
+		"$(cat "$running/slack-reader.pid")" \
 		"$(date -u -r "$running/slack-reader.pid" +%FT%T.%6NZ)" - -
 	for stage in $STAGES; do
 		file=$running/$stage.status
@@ -564,7 +582,7 @@ show_status() {
 open_log() {
 	stamper=
 	[ ! -t 2 ] || return 0
-	open_pipe
+	open_pipe log
 	(stamp_lines) <&7 3<&- 4>&- 6>&- 7<&- 9>&- &
 	stamper=$!
 	exec 2>&6 6>&- 7<&-
@@ -646,11 +664,12 @@ open_state() {
 	running=$STATE/running
 	mkdir -p "$running" || fail "$EX_CONFIG" "cannot make $running"
 	clear_running
+	make_pipes
 	[ -n "$offline" ] || mkdir -p "$SPOOL"
 }
 
 clear_running() {
-	rm -f "$running"/*.pid "$running"/*.status "$running/pipe" \
+	rm -f "$running"/*.pid "$running"/*.status "$running"/*.pipe \
 		"$running/asked" "$running"/slack.*
 }
 
