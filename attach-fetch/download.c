@@ -21,6 +21,8 @@
 #define ATTEMPTS_MAX 5
 #define FIRST_PAUSE_MS 250
 #define PAUSE_MAX_MS 60000
+#define ROOM_PAUSE_MS 1000	/* between two looks for room on the disk */
+#define RENEWALS_MAX 3
 
 /* Slack looks for malware before it serves a file. */
 #define YOUNG_S (5 * 60)
@@ -39,6 +41,9 @@ struct download {
 	bool has_started;
 	int64_t resume_ms;
 	int attempts;		/* this one and those before */
+	bool lacks_room;	/* on the disk, when it was tried last */
+	unsigned renewals;	/* of clocks, when there was room again */
+	int64_t missed_bytes;	/* more than there was room for then, or 0 */
 
 	/* both checked against the hosts; redirect_url is NULL before one */
 	char *url;
@@ -58,6 +63,7 @@ struct downloads {
 	size_t queued;
 	size_t running;
 	bool has_told_of_login;
+	bool is_short_of_room;	/* said so, no room since */
 
 	CURLM *multi;			/* NULL before the first start */
 	struct curl_slist *headers;
@@ -365,6 +371,22 @@ downloads_are_running(const struct downloads *downloads)
 	return downloads->running > 0;
 }
 
+bool
+downloads_lack_room_for(const struct want *want)
+{
+	return want->download != NULL && want->download->lacks_room;
+}
+
+bool
+downloads_lack_room(const struct downloads *downloads)
+{
+	for (const struct download *download = downloads->first;
+	    download != NULL; download = download->next)
+		if (download->lacks_room)
+			return true;
+	return false;
+}
+
 /* Tell all who wait what became of the file; the first one knows. */
 static void
 settle_all(struct download *download)
@@ -545,11 +567,61 @@ handle_odd_length(struct download *download, const char *name)
 	enter_queue(download);
 }
 
+/* How much room it needs, as far as that is known. */
+static int64_t
+find_needed_bytes(const struct download *download)
+{
+	const struct want *want = download->wants;
+
+	if (want->size > download->missed_bytes)
+		return want->size;
+	return download->missed_bytes;
+}
+
+static void
+pause_for_room(struct download *download)
+{
+	struct downloads *downloads = download->downloads;
+
+	if (!downloads->is_short_of_room)
+		warnx("the disk is full: waiting for room in the spool");
+	downloads->is_short_of_room = true;
+	download->lacks_room = true;
+	download->state = DOWNLOAD_PAUSING;
+	download->resume_ms = clock_steady_ms() + ROOM_PAUSE_MS;
+}
+
+/* It found the disk full; this is no attempt. */
+static void
+wait_for_room(struct download *download)
+{
+	const struct spool_file *file = download->transfer.file;
+
+	if (file != NULL && spool_length(file) >= download->missed_bytes)
+		download->missed_bytes = spool_length(file) + 1;
+	rewind_download(download);
+	pause_for_room(download);
+}
+
+/* One was stored: if no other one waits for room, all may run again. */
+static void
+note_room(struct downloads *downloads)
+{
+	if (!downloads->is_short_of_room || downloads_lack_room(downloads))
+		return;
+	warnx("the disk has room for the spool again");
+	downloads->is_short_of_room = false;
+}
+
 static void
 settle_spool_error(struct download *download, int error)
 {
 	char reason[WANT_REASON_BYTES];
 
+	if (spool_lacks_room(error)) {
+		wait_for_room(download);
+		return;
+	}
 	spool_explain(error, reason, sizeof reason);
 	settle(download, WANT_FAILED, "%s", reason);
 }
@@ -559,6 +631,7 @@ keep_file(struct download *download)
 {
 	struct want *want = download->wants;
 	struct spool_file *file = download->transfer.file;
+	struct downloads *downloads = download->downloads;
 	char name[SPOOL_NAME_BYTES];
 
 	if (spool_finish(file, name) == -1) {
@@ -570,10 +643,12 @@ keep_file(struct download *download)
 		return;
 	}
 	download->transfer.file = NULL;
-	if (spool_keep(file, want->id, &want->spooled) == -1)
+	if (spool_keep(file, want->id, &want->spooled) == -1) {
 		settle_spool_error(download, errno);
-	else
-		settle(download, WANT_OK, "%s", "");
+		return;
+	}
+	settle(download, WANT_OK, "%s", "");
+	note_room(downloads);
 }
 
 static void
@@ -594,6 +669,9 @@ handle_answer(struct download *download, CURLcode code)
 		break;
 	case TRANSFER_RETRY:
 		pause_and_retry(download, answer.pause_ms, answer.reason);
+		break;
+	case TRANSFER_NO_ROOM:
+		wait_for_room(download);
 		break;
 	case TRANSFER_FINAL:
 		settle(download, answer.status, "%s", answer.reason);
@@ -625,6 +703,35 @@ make_order(const struct download *download)
 }
 
 static void
+start_clocks(struct download *download)
+{
+	download->has_started = true;
+	for (struct want *want = download->wants; want != NULL;
+	    want = want->next)
+		want_start_clock(want,
+		    download->downloads->settings.deadline_ms);
+}
+
+/*
+ * It waited for room: that does not count. Where the room is taken again each
+ * time that must end for those that may be late.
+ */
+static void
+renew_clocks(struct download *download)
+{
+	int64_t until_ms = clock_steady_ms() +
+	    download->downloads->settings.deadline_ms;
+
+	download->renewals++;
+	for (struct want *want = download->wants; want != NULL;
+	    want = want->next)
+		if (want->late == NULL && *want->deadline_ms < until_ms &&
+		    (want->late_ms == 0 ||
+		    download->renewals <= RENEWALS_MAX))
+			*want->deadline_ms = until_ms;
+}
+
+static void
 start(struct download *download)
 {
 	struct downloads *downloads = download->downloads;
@@ -633,19 +740,38 @@ start(struct download *download)
 
 	if (downloads->multi == NULL)
 		prepare_curl(downloads);
-	download->has_started = true;
-	for (struct want *want = download->wants; want != NULL;
-	    want = want->next)
-		want_start_clock(want, downloads->settings.deadline_ms);
+	start_clocks(download);
+	if (download->lacks_room)
+		renew_clocks(download);
 	easy = take_handle(downloads);
 	order = make_order(download);
 	transfer_prepare(&download->transfer, easy, &order);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, download);
 	downloads->queued--;
 	downloads->running++;
+	download->lacks_room = false;
 	download->state = DOWNLOAD_RUNNING;
 	if (curl_multi_add_handle(downloads->multi, easy) != CURLM_OK)
 		errx(EX_SOFTWARE, "libcurl refuses a download");
+}
+
+/* On a full disk it has to wait, be it for room or for another one's end. */
+static bool
+may_start(struct download *download)
+{
+	struct downloads *downloads = download->downloads;
+
+	if (!downloads->is_short_of_room)
+		return true;
+	if (downloads->running > 0)
+		return false;
+	if (spool_has_room(downloads->settings.spool,
+	    find_needed_bytes(download)))
+		return true;
+	downloads->queued--;
+	start_clocks(download);
+	pause_for_room(download);
+	return false;
 }
 
 static void
@@ -695,7 +821,7 @@ start_first(struct downloads *downloads, bool late, size_t count_max)
 	    downloads->running < downloads->settings.parallel;
 	    download = download->next)
 		if (download->state == DOWNLOAD_QUEUED &&
-		    is_late(download) == late) {
+		    is_late(download) == late && may_start(download)) {
 			start(download);
 			count_max--;
 		}

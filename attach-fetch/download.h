@@ -1,6 +1,7 @@
 /*
  * Downloads into the spool, several at once. One download serves all records
- * that want the same file while it runs.
+ * that want the same file while it runs. On a full disk they wait, and then
+ * run one by one, each when room for it was seen, so that one comes to its end.
  */
 #ifndef ATTACH_FETCH_DOWNLOAD_H
 #define ATTACH_FETCH_DOWNLOAD_H
@@ -60,6 +61,12 @@ bool downloads_are_queued(const struct downloads *downloads);
 
 /* Does the download pause until the want's deadline is over? */
 bool downloads_are_too_slow_for(const struct want *want);
+
+/* Does it wait because the disk is full? */
+bool downloads_lack_room_for(const struct want *want);
+
+/* Does any? */
+bool downloads_lack_room(const struct downloads *downloads);
 
 /* Start what can start, go on with what runs, settle what is done. */
 void downloads_run(struct downloads *downloads);

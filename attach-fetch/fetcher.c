@@ -32,6 +32,14 @@
 /* How long an idle process may leave outdated files in the spool. */
 #define EXPIRE_EVERY_MS (60 * 60 * 1000)
 
+/*
+ * While the disk is full a record that would lose a file waits beyond its
+ * deadline: not longer than this where it may have late files, for then it
+ * stands in a pipeline, and keep kills a stage that sits on a line.
+ */
+#define HOLD_MAX_MS 25000
+#define HOLD_STEP_MS 1000
+
 struct fetcher {
 	const struct fetcher_settings *settings;
 	struct line_reader *reader;
@@ -50,6 +58,7 @@ struct fetcher {
 	struct buffer out;
 
 	bool has_lines;			/* read, but not taken yet */
+	int64_t looked_ms;		/* for room on the disk */
 };
 
 static bool
@@ -343,45 +352,99 @@ stop_fetching(struct want *want)
 		downloads_give_up(want);
 }
 
-/* Let a file of the record at hand be fetched without it. */
-static bool
-make_late(struct fetcher *fetcher, struct want *want)
+static void
+replace_want(struct want *want, struct want *late)
 {
-	struct want *late = late_files_adopt(fetcher->late_files,
-	    fetcher->record, want);
-
-	if (late == NULL)
-		return false;
 	if (want->lookup != NULL)
 		lookups_replace(want, late);
 	if (want->download != NULL)
 		downloads_replace(want, late);
-	return true;
 }
 
+/*
+ * Let a file of the record at hand be fetched without it. Returns 0, or -1 with
+ * errno set.
+ */
+static int
+make_late(struct fetcher *fetcher, struct want *want)
+{
+	struct want *late;
+
+	if (late_files_are_to_have(fetcher->late_files, fetcher->record,
+	    want)) {
+		stop_fetching(want);
+		return 0;
+	}
+	late = late_files_adopt(fetcher->late_files, fetcher->record, want);
+	if (late == NULL)
+		return -1;
+	replace_want(want, late);
+	return 0;
+}
+
+/* Why a file that did not become a late one is lost for its record. */
+static const char *
+explain_loss(const struct want *want, int error)
+{
+	if (want->late_ms == 0 || error == EINVAL)
+		return "";
+	return error == ENOBUFS ? ", and too many other files are late"
+	    : ", and the spool cannot note that it is late";
+}
+
+/* A record whose file would be lost by a full disk waits, in bounds. */
+static bool
+may_hold(const struct pending *pending, const struct want *want, int error)
+{
+	if (signals_want_stop() || (!downloads_lack_room_for(want) &&
+	    !spool_lacks_room(error)))
+		return false;
+	return want->late_ms == 0 || pending->held_ms < HOLD_MAX_MS;
+}
+
+/* The record goes on without the file, unless it has to wait for room. */
 static void
-give_up_want(struct fetcher *fetcher, struct want *want)
+give_up_want(struct fetcher *fetcher, struct pending *pending,
+    struct want *want)
 {
 	double seconds = (double)fetcher->settings->deadline_ms / 1000;
+	const char *why = downloads_lack_room_for(want) ?
+	    "no room on the disk: " : "";
+	int error = 0;
 
-	if (want->late_ms > 0 && make_late(fetcher, want)) {
-		want_settle(want, WANT_LATE, "not complete within %g s: a"
-		    " late_file record will follow", seconds);
+	if (want->late_ms > 0 && make_late(fetcher, want) == 0) {
+		want_settle(want, WANT_LATE, "%snot complete within %g s: a"
+		    " late_file record will follow", why, seconds);
 		return;
 	}
+	if (want->late_ms > 0)
+		error = errno;
+	if (may_hold(pending, want, error))
+		return;
 	stop_fetching(want);
-	want_settle(want, WANT_LATE, "not complete after %g s%s", seconds,
-	    want->late_ms > 0 ? ", and too many other files are late" : "");
+	want_settle(want, WANT_LATE, "%snot complete after %g s%s", why,
+	    seconds, explain_loss(want, error));
 }
 
 static void
 give_up(struct fetcher *fetcher, struct pending *pending)
 {
 	parse_again(fetcher, pending);
-	for (size_t i = 0; i < pending->count; i++)
-		if (pending->wants[i].status == WANT_OPEN)
-			give_up_want(fetcher, &pending->wants[i]);
-	answer_pending(fetcher, pending);
+	pending->open = 0;
+	for (size_t i = 0; i < pending->count; i++) {
+		struct want *want = &pending->wants[i];
+
+		if (want->status == WANT_OPEN)
+			give_up_want(fetcher, pending, want);
+		if (want->status == WANT_OPEN)
+			pending->open++;
+	}
+	if (pending->open == 0) {
+		answer_pending(fetcher, pending);
+		return;
+	}
+	pending->deadline_ms = clock_steady_ms() + HOLD_STEP_MS;
+	pending->held_ms += HOLD_STEP_MS;
 }
 
 /* Is it sure already that the file will not come in time, but later? */
@@ -399,8 +462,8 @@ is_late(const struct pending *pending, int64_t now_ms)
 {
 	if (pending->deadline_ms == 0)
 		return false;
-	if (pending->deadline_ms <= now_ms)
-		return true;
+	if (pending->deadline_ms <= now_ms || pending->held_ms > 0)
+		return pending->deadline_ms <= now_ms;
 	for (size_t i = 0; i < pending->count; i++)
 		if (pending->wants[i].status == WANT_OPEN &&
 		    !is_sure_to_be_late(&pending->wants[i]))
@@ -425,6 +488,33 @@ give_up_late_ones(struct fetcher *fetcher)
 		any = true;
 	}
 	return any;
+}
+
+/* What an earlier run owed to the inbox. */
+static void
+resume_late_files(struct fetcher *fetcher)
+{
+	struct want *want;
+
+	while ((want = late_files_resume(fetcher->late_files)) != NULL) {
+		if (want->status == WANT_OPEN)
+			look_for(fetcher, want);
+		if (want->status != WANT_OPEN)
+			late_files_settle(fetcher->late_files, want);
+	}
+}
+
+/* Without room on the disk nothing could be fetched. */
+static void
+extend_late_files(struct fetcher *fetcher)
+{
+	int64_t now_ms = clock_steady_ms();
+
+	if (fetcher->late_files != NULL &&
+	    downloads_lack_room(fetcher->downloads))
+		late_files_extend(fetcher->late_files,
+		    now_ms - fetcher->looked_ms);
+	fetcher->looked_ms = now_ms;
 }
 
 static void
@@ -535,12 +625,14 @@ fetch(struct fetcher *fetcher)
 	do
 		downloads_run(fetcher->downloads);
 	while (give_up_late_ones(fetcher));
+	extend_late_files(fetcher);
 	give_up_late_files(fetcher);
 }
 
 static int
 run(struct fetcher *fetcher)
 {
+	fetch(fetcher);
 	while (!is_done(fetcher)) {
 		wait_for_work(fetcher);
 		signals_take_reload();
@@ -598,6 +690,8 @@ make_late_files(struct fetcher *fetcher)
 	struct late_settings late_settings = {
 		.inbox = fetcher->settings->inbox,
 		.spool = fetcher->settings->spool,
+		.bytes_max = fetcher->settings->bytes_max,
+		.time_ms = fetcher->settings->late_deadline_ms,
 		.set = fetcher->set,
 		.timers = fetcher->timers,
 	};
@@ -661,6 +755,9 @@ fetcher_run(const struct fetcher_settings *settings)
 	fetcher.downloads = make_downloads(&fetcher);
 	make_live_side(&fetcher);
 	signals_catch();
+	fetcher.looked_ms = clock_steady_ms();
+	if (fetcher.late_files != NULL)
+		resume_late_files(&fetcher);
 	int status = run(&fetcher);
 	downloads_free(fetcher.downloads);
 	free_live_side(&fetcher);

@@ -1,6 +1,7 @@
 #include "late.h"
 
 #include <err.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "file_bytes.h"
 #include "inbox_client.h"
 #include "memory.h"
+#include "owed.h"
 
 struct late_file {
 	struct late_files *files;
@@ -18,25 +20,39 @@ struct late_file {
 	int64_t deadline_ms;
 	int64_t of;
 	struct buffer line;	/* its record, as far as it is known */
+	struct owed_place place;
 };
 
 struct late_files {
 	struct late_settings settings;
 	struct inbox_client *inbox;
+	struct owed *owed;
+	struct record *record;		/* of an earlier run */
 	struct late_file *first;	/* in the order of their deadlines */
 	size_t count;
-	size_t bytes;			/* of their lines */
 };
 
 struct late_files *
 late_files_new(const struct late_settings *settings)
 {
+	static const char *const none[] = { NULL };
 	struct late_files *late = xcalloc(1, sizeof *late);
 
 	late->settings = *settings;
+	late->owed = owed_open(spool_folder(settings->spool));
+	late->record = record_new("late file", none);
 	late->inbox = inbox_client_new(settings->inbox, settings->set,
 	    settings->timers);
 	return late;
+}
+
+static void
+free_file(struct late_file *file)
+{
+	spool_release(&file->want.spooled);
+	want_clear(&file->want);
+	buffer_free(&file->line);
+	free(file);
 }
 
 static void
@@ -49,11 +65,7 @@ remove_file(struct late_file *file)
 		link = &(*link)->next;
 	*link = file->next;
 	late->count--;
-	late->bytes -= file->line.length;
-	spool_release(&file->want.spooled);
-	want_clear(&file->want);
-	buffer_free(&file->line);
-	free(file);
+	free_file(file);
 }
 
 void
@@ -62,11 +74,13 @@ late_files_free(struct late_files *late)
 	if (late == NULL)
 		return;
 	if (late->count > 0)
-		warnx("%zu late file%s given up", late->count,
+		warnx("%zu late file%s left for the next start", late->count,
 		    late->count == 1 ? "" : "s");
 	inbox_client_free(late->inbox);
 	while (late->first != NULL)
 		remove_file(late->first);
+	owed_free(late->owed);
+	record_free(late->record);
 	free(late);
 }
 
@@ -112,7 +126,56 @@ append_file(struct late_files *late, struct late_file *file)
 	file->next = *link;
 	*link = file;
 	late->count++;
-	late->bytes += file->line.length;
+}
+
+static struct late_file *
+make_file(struct late_files *late, int64_t of)
+{
+	struct late_file *file = xcalloc(1, sizeof *file);
+
+	file->files = late;
+	file->of = of;
+	return file;
+}
+
+/* From here on its want is fetched until the deadline. */
+static struct want *
+take_file(struct late_file *file, int64_t deadline_ms)
+{
+	file->deadline_ms = deadline_ms;
+	file->want.late = file;
+	file->want.deadline_ms = &file->deadline_ms;
+	append_file(file->files, file);
+	return &file->want;
+}
+
+/* Returns 0, or -1 with errno set. What became of the file is not noted. */
+static int
+note_file(struct late_file *file)
+{
+	struct buffer *line = &file->line;
+	int status;
+
+	buffer_append(line, "}", 1);
+	status = owed_add(file->files->owed, line->data, line->length,
+	    clock_now_us(), &file->place);
+	line->length--;
+	return status;
+}
+
+bool
+late_files_are_to_have(const struct late_files *late,
+    const struct record *record, const struct want *want)
+{
+	int64_t of;
+
+	if (!record_integer(record, RECORD_SEQ, &of))
+		return false;
+	for (const struct late_file *file = late->first; file != NULL;
+	    file = file->next)
+		if (file->of == of && strcmp(file->want.id, want->id) == 0)
+			return true;
+	return false;
 }
 
 struct want *
@@ -123,21 +186,73 @@ late_files_adopt(struct late_files *late, const struct record *record,
 	struct file_bytes bytes;
 	int64_t of;
 
-	if (late->count >= LATE_FILES_MAX ||
-	    !record_integer(record, RECORD_SEQ, &of) ||
-	    !file_bytes_find(record, want->id, &bytes) ||
-	    late->bytes + bytes.length > LATE_BYTES_MAX)
+	errno = EINVAL;
+	if (!record_integer(record, RECORD_SEQ, &of) ||
+	    !file_bytes_find(record, want->id, &bytes))
 		return NULL;
-	file = xcalloc(1, sizeof *file);
-	file->files = late;
-	file->of = of;
-	file->deadline_ms = want_last_moment_ms(want);
+	errno = ENOBUFS;
+	if (late->count >= LATE_FILES_MAX)
+		return NULL;
+	file = make_file(late, of);
 	begin_line(file, record, &bytes);
+	if (note_file(file) == -1) {
+		int error = errno;
+
+		free_file(file);
+		errno = error;
+		return NULL;
+	}
 	want_copy_words(&file->want, want);
-	file->want.late = file;
-	file->want.deadline_ms = &file->deadline_ms;
-	append_file(late, file);
-	return &file->want;
+	return take_file(file, want_last_moment_ms(want));
+}
+
+/* The time that is left, but some at least: nobody fetched it meanwhile. */
+static int64_t
+find_time_ms(const struct late_files *late, const struct owed_entry *entry)
+{
+	int64_t most_ms = late->settings.time_ms;
+	int64_t left_ms = most_ms -
+	    (clock_now_us() - entry->since_us) / 1000;
+
+	if (left_ms < LATE_RESUMED_MS)
+		left_ms = LATE_RESUMED_MS;
+	return left_ms < most_ms ? left_ms : most_ms;
+}
+
+static struct want *
+resume_file(struct late_files *late, const struct owed_entry *entry)
+{
+	struct late_file *file;
+	const cJSON *files;
+	int64_t of;
+
+	if (record_parse(late->record, entry->line, entry->length) == -1 ||
+	    !record_integer(late->record, RECORD_OF, &of))
+		return NULL;
+	files = record_array(late->record, RECORD_FILES);
+	if (files == NULL || json_string(files->child, "id") == NULL)
+		return NULL;
+	file = make_file(late, of);
+	file->place = entry->place;
+	buffer_append(&file->line, entry->line, entry->length - 1);
+	want_read(&file->want, files->child, late->settings.bytes_max);
+	return take_file(file, clock_steady_ms() + find_time_ms(late, entry));
+}
+
+struct want *
+late_files_resume(struct late_files *late)
+{
+	struct owed_entry entry;
+	struct want *want;
+
+	while (owed_next(late->owed, &entry)) {
+		want = resume_file(late, &entry);
+		if (want != NULL)
+			return want;
+		warnx("a late file that nobody can read is forgotten");
+		owed_remove(late->owed, &entry.place);
+	}
+	return NULL;
 }
 
 /* The inbox took it, or refused it for good. */
@@ -150,6 +265,7 @@ end_hand_in(const char *error, void *arg)
 		warnx("late file %s of message %" PRId64 ": the inbox does"
 		    " not take its record: %s", file->want.id, file->of,
 		    error);
+	owed_remove(file->files->owed, &file->place);
 	remove_file(file);
 }
 
@@ -157,7 +273,6 @@ void
 late_files_settle(struct late_files *late, struct want *want)
 {
 	struct late_file *file = want->late;
-	size_t before = file->line.length;
 
 	if (want->status == WANT_OK) {
 		spool_release_later(late->settings.spool, &want->spooled);
@@ -168,7 +283,6 @@ late_files_settle(struct late_files *late, struct want *want)
 		want_append_outcome(want, &file->line);
 	}
 	buffer_append(&file->line, "}", 1);
-	late->bytes += file->line.length - before;
 	if (!inbox_client_send(late->inbox, file->line.data,
 	    file->line.length, end_hand_in, file))
 		end_hand_in("too many records wait", file);

@@ -7,6 +7,7 @@
  *	pending		a record that waits for its files
  *	want		one of these files, and what became of it
  *	late		files that their record did not wait for, by the inbox
+ *	owed		the list of them that outlives us
  *	file_bytes	a file object as it came
  *	lookup		what files.info says of a file
  *	download	several at once, retries, redirects

@@ -16,6 +16,7 @@ struct pending {
 	size_t open;		/* how many are undecided */
 	size_t too_many;	/* files beyond PENDING_FILES_MAX */
 	int64_t deadline_ms;	/* 0 until a download starts */
+	int64_t held_ms;	/* that it waited for room beyond that */
 
 	/* of a record that waits: a copy of its line, its place behind us */
 	char *line;

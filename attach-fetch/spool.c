@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blob_index.h"
@@ -19,7 +21,16 @@
 #include "recent.h"
 
 #define SECOND_US INT64_C(1000000)
+#define MILLISECOND_NS 1000000
 #define ID_BYTES_MAX 64
+#define TMP_NAME_BYTES 24
+
+/* A process that was killed holds its lock until it is gone. */
+#define LOCK_TRIES 40
+#define LOCK_PAUSE_MS 50
+
+/* What a file needs besides its content. */
+#define SPARE_BYTES 65536
 #define LINK_PREFIX "../"
 #define LINK_LENGTH (sizeof LINK_PREFIX - 1 + SPOOL_NAME_BYTES - 1)
 
@@ -38,12 +49,39 @@ struct spool {
 
 struct spool_file {
 	struct spool *spool;
-	char tmp_name[24];
+	char tmp_name[TMP_NAME_BYTES];
 	int fd;
 	int64_t length;
 	EVP_MD_CTX *hash;
 	unsigned char digest[DIGEST_BYTES];
 };
+
+bool
+spool_lacks_room(int error)
+{
+	return error == ENOSPC || error == EFBIG;
+}
+
+static bool
+is_full(int error)
+{
+	return error == EDQUOT || spool_lacks_room(error);
+}
+
+/* -1 with errno set; the quota of the disk is not that of the spool. */
+static int
+fail(void)
+{
+	if (errno == EDQUOT)
+		errno = ENOSPC;
+	return -1;
+}
+
+static int
+sync_folder(int folder)
+{
+	return fsync(folder) == 0 || errno == EINVAL ? 0 : fail();
+}
 
 static void
 format_name(const unsigned char *digest, char name[SPOOL_NAME_BYTES])
@@ -80,6 +118,12 @@ read_name(const char *name, unsigned char *digest)
 		digest[i] = (unsigned char)(high << 4 | low);
 	}
 	return true;
+}
+
+int
+spool_folder(const struct spool *spool)
+{
+	return spool->folder;
 }
 
 bool
@@ -241,7 +285,8 @@ static int
 make_folder(int parent, const char *path)
 {
 	if (mkdirat(parent, path, 0700) == -1 && errno != EEXIST)
-		err(EX_CONFIG, "make the folder %s of the spool", path);
+		err(is_full(errno) ? EX_TEMPFAIL : EX_CONFIG,
+		    "make the folder %s of the spool", path);
 
 	int folder = open_folder(parent, path);
 	if (folder == -1)
@@ -253,12 +298,32 @@ make_folder(int parent, const char *path)
 static void
 lock(const struct spool *spool, const char *path)
 {
-	if (flock(spool->folder, LOCK_EX | LOCK_NB) == 0)
-		return;
-	if (errno == EWOULDBLOCK)
-		errx(EX_TEMPFAIL, "another process writes to the spool %s",
-		    path);
-	err(EX_CONFIG, "lock the spool %s", path);
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * MILLISECOND_NS };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(spool->folder, LOCK_EX | LOCK_NB) == 0)
+			return;
+		if (errno != EWOULDBLOCK)
+			err(EX_CONFIG, "lock the spool %s", path);
+		nanosleep(&pause, NULL);
+	}
+	errx(EX_TEMPFAIL, "another process writes to the spool %s", path);
+}
+
+/* Names that a killed process gave, and the spool's own, are to survive a
+ * power cut, too. */
+static void
+sync_names(const struct spool *spool)
+{
+	int parent = openat(spool->folder, "..",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent != -1) {
+		fsync(parent);
+		close(parent);
+	}
+	if (sync_folder(spool->folder) == -1 || sync_folder(spool->ids) == -1)
+		warn("make names in the spool durable");
 }
 
 struct spool *
@@ -275,6 +340,7 @@ spool_open(const char *path, const struct spool_limits *limits)
 	walk(spool, spool->tmp, remove_leftover);
 	walk(spool, spool->folder, take_blob);
 	walk(spool, spool->ids, take_id);
+	sync_names(spool);
 	blob_index_sort(&spool->index);
 	spool_expire(spool);
 	make_room(spool, 0);
@@ -403,16 +469,53 @@ spool_release_later(struct spool *spool, struct spooled *held)
 	held->pinned = NULL;
 }
 
+/* Returns a descriptor, or -1 with errno set; the name is filled in. */
+static int
+open_tmp(struct spool *spool, char name[TMP_NAME_BYTES])
+{
+	int fd;
+
+	snprintf(name, TMP_NAME_BYTES, "%lu", ++spool->created);
+	fd = openat(spool->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
+	return fd != -1 ? fd : fail();
+}
+
+/* Each of these refuses what another one lets pass. */
+static bool
+can_grow(int fd, off_t bytes)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(fd, &disk) == 0 && (uint64_t)disk.f_bavail <
+	    (uint64_t)bytes / disk.f_frsize)
+		return false;
+	return (ftruncate(fd, bytes) == 0 &&
+	    fallocate(fd, 0, 0, bytes) == 0) || !is_full(errno);
+}
+
+bool
+spool_has_room(struct spool *spool, int64_t bytes)
+{
+	char name[TMP_NAME_BYTES];
+	int fd = open_tmp(spool, name);
+	bool has_room;
+
+	if (fd == -1)
+		return !spool_lacks_room(errno);
+	has_room = can_grow(fd, bytes + SPARE_BYTES);
+	unlinkat(spool->tmp, name, 0);
+	close(fd);
+	return has_room;
+}
+
 struct spool_file *
 spool_create(struct spool *spool)
 {
 	struct spool_file *file = xcalloc(1, sizeof *file);
 
 	file->spool = spool;
-	snprintf(file->tmp_name, sizeof file->tmp_name, "%lu",
-	    ++spool->created);
-	file->fd = openat(spool->tmp, file->tmp_name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file->fd = open_tmp(spool, file->tmp_name);
 	if (file->fd == -1) {
 		free(file);
 		return NULL;
@@ -431,7 +534,7 @@ write_all(int fd, const char *bytes, size_t length)
 		ssize_t count = write(fd, bytes, length);
 
 		if (count == -1 && errno != EINTR)
-			return -1;
+			return fail();
 		if (count > 0) {
 			bytes += count;
 			length -= (size_t)count;
@@ -465,24 +568,28 @@ spool_finish(struct spool_file *file, char name[SPOOL_NAME_BYTES])
 
 	EVP_DigestFinal_ex(file->hash, file->digest, NULL);
 	format_name(file->digest, name);
+	if (fdatasync(fd) == -1)
+		return fail();
 	file->fd = -1;
-	return close(fd);
+	return close(fd) == 0 ? 0 : fail();
 }
 
 /* Make ids/ID lead to the blob, whatever it led to before. */
-static void
+static int
 link_id(struct spool *spool, const char *id, const char *name)
 {
-	char target[LINK_LENGTH + 1], tmp_name[24];
+	char target[LINK_LENGTH + 1], tmp_name[TMP_NAME_BYTES];
 
 	snprintf(target, sizeof target, LINK_PREFIX "%s", name);
 	snprintf(tmp_name, sizeof tmp_name, "%lu", ++spool->created);
 	if (symlinkat(target, spool->tmp, tmp_name) == -1)
-		warn("link a file id in the spool");
-	else if (renameat(spool->tmp, tmp_name, spool->ids, id) == -1) {
-		warn("link a file id in the spool");
-		unlinkat(spool->tmp, tmp_name, 0);
-	}
+		return fail();
+	if (renameat(spool->tmp, tmp_name, spool->ids, id) == 0)
+		return 0;
+	int error = errno;
+	unlinkat(spool->tmp, tmp_name, 0);
+	errno = error;
+	return fail();
 }
 
 /* The same content may be there already, undamaged: then that stays. */
@@ -494,8 +601,10 @@ place(struct spool_file *file, const char *name)
 
 	if (blob != NULL && blob->bytes == file->length && touch(spool, blob))
 		return blob;
-	if (renameat(spool->tmp, file->tmp_name, spool->folder, name) == -1)
+	if (renameat(spool->tmp, file->tmp_name, spool->folder, name) == -1) {
+		fail();
 		return NULL;
+	}
 	file->tmp_name[0] = '\0';
 	if (blob != NULL)
 		blob_index_resize(&spool->index, blob, file->length);
@@ -506,26 +615,42 @@ place(struct spool_file *file, const char *name)
 	return blob;
 }
 
+/* A link that cannot be made costs a download later, no more. */
+static int
+name_blob(struct spool *spool, struct blob *blob, const char *id)
+{
+	char name[SPOOL_NAME_BYTES];
+
+	format_name(blob->digest, name);
+	if (id != NULL && spool_is_id(id)) {
+		if (link_id(spool, id, name) == 0)
+			blob_index_name(blob, id);
+		else if (spool_lacks_room(errno))
+			return -1;
+		else
+			warn("link a file id in the spool");
+	}
+	return sync_folder(spool->folder) == 0 ? sync_folder(spool->ids) : -1;
+}
+
 int
 spool_keep(struct spool_file *file, const char *id, struct spooled *kept)
 {
 	char name[SPOOL_NAME_BYTES];
+	int status = -1;
 
 	format_name(file->digest, name);
 
 	struct blob *blob = place(file, name);
-	if (blob != NULL) {
+	if (blob != NULL)
+		status = name_blob(file->spool, blob, id);
+	if (status == 0)
 		hold_blob(blob, kept);
-		if (id != NULL && spool_is_id(id)) {
-			link_id(file->spool, id, name);
-			blob_index_name(blob, id);
-		}
-	}
 
 	int error = errno;
 	spool_discard(file);
 	errno = error;
-	return blob != NULL ? 0 : -1;
+	return status;
 }
 
 void

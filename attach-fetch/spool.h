@@ -31,7 +31,8 @@ struct spooled {
 /*
  * Open the spool for writing and lock it; make it where it does not exist,
  * remove what an earlier run left half written, make it fit the limits. Exits
- * EX_CONFIG where it cannot be used, EX_TEMPFAIL where another process does.
+ * EX_CONFIG where it cannot be used, EX_TEMPFAIL where the disk is full or
+ * another process has the lock, and still has it after a moment.
  */
 struct spool *spool_open(const char *path, const struct spool_limits *limits);
 
@@ -39,6 +40,9 @@ struct spool *spool_open(const char *path, const struct spool_limits *limits);
 struct spool *spool_open_read_only(const char *path);
 
 void spool_free(struct spool *spool);
+
+/* The descriptor of its folder, borrowed. */
+int spool_folder(const struct spool *spool);
 
 /* Can the id be a name below ids/? */
 bool spool_is_id(const char *id);
@@ -64,22 +68,35 @@ struct spool_file *spool_create(struct spool *spool);
 
 /*
  * Returns 0, or -1 with errno set: EDQUOT where the spool is full of files
- * that are still referred to.
+ * that are still referred to; see spool_lacks_room for a full disk.
  */
 int spool_append(struct spool_file *file, const char *bytes, size_t length);
 
 /* How many bytes were appended. */
 int64_t spool_length(const struct spool_file *file);
 
-/* End writing; the name is filled in. Returns 0, or -1 with errno set. */
+/*
+ * End writing; the content would survive a power cut now, and its name is
+ * filled in. Returns 0, or -1 with errno set.
+ */
 int spool_finish(struct spool_file *file, char name[SPOOL_NAME_BYTES]);
 
 /*
  * Put a finished file under its name, and the id's link to it unless id is
- * NULL or no name. file is gone afterwards. Returns 0, or -1 with errno set.
+ * NULL or no name, both so that they would survive a power cut. file is gone
+ * afterwards. Returns 0, or -1 with errno set.
  */
 int spool_keep(struct spool_file *file, const char *id,
     struct spooled *kept);
+
+/*
+ * Does that errno mean that the disk, or what we may use of it, is full? Then
+ * it may go better later. EDQUOT is our own limit, the disk's is ENOSPC here.
+ */
+bool spool_lacks_room(int error);
+
+/* Does the disk have room for a file of so many bytes? Leaves nothing there. */
+bool spool_has_room(struct spool *spool, int64_t bytes);
 
 /* Say in words what errno meant after a function of these failed. */
 void spool_explain(int error, char *reason, size_t reason_size);

@@ -221,6 +221,8 @@ judge_spool_error(const struct transfer *transfer,
 	decide(answer, WANT_FAILED, "%s", "");
 	spool_explain(transfer->spool_error, answer->reason,
 	    sizeof answer->reason);
+	if (spool_lacks_room(transfer->spool_error))
+		answer->result = TRANSFER_NO_ROOM;
 }
 
 /* A body that is to be kept; that of an empty file never came. */

@@ -47,6 +47,7 @@ enum transfer_result {
 	TRANSFER_REDIRECT,
 	TRANSFER_LOGIN_PAGE,
 	TRANSFER_RETRY,		/* it may go better later, else it failed */
+	TRANSFER_NO_ROOM,	/* the disk is full */
 	TRANSFER_FINAL,		/* what became of the file is `status` */
 };
 

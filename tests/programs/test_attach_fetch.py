@@ -4,6 +4,9 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
+import random
+import select
 import signal
 import socket
 import ssl
@@ -1132,3 +1135,276 @@ def test_says_so_where_there_are_too_many_files_to_look_at(spool):
     assert answer["error"] == {
         "stage": "attach-fetch",
         "reason": "files: too many values to be looked at"}
+
+
+# Killed at any instant, its lines fed again
+
+
+def feed(child, lines):
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.writelines(lines)
+        child.stdin.close()
+
+
+def live_until_killed(command, lines, after):
+    """One life: its whole answers, and whether it was killed."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, **ENVIRONMENT}) as child:
+        threading.Thread(target=feed, args=(child, lines)).start()
+        timer = threading.Timer(after, child.kill)
+        timer.start()
+        answers = child.stdout.read().splitlines(keepends=True)
+        stderr = child.stderr.read().decode()
+        child.wait()
+        timer.cancel()
+    assert child.returncode in (0, -signal.SIGKILL) and stderr == ""
+    return ([line for line in answers if line.endswith(b"\n")],
+            child.returncode != 0)
+
+
+def look_whole(spool, contents):
+    """What is in the spool under a name of its own has that content."""
+    for name in blobs(spool):
+        assert (spool / name).read_bytes() == contents[name]
+
+
+@pytest.mark.parametrize("seed", [4, 1860])
+def test_killed_again_and_again_it_stores_each_file_once(
+        server, spool, seed):
+    chance = random.Random(seed)
+    files, contents = [], {}
+    for i in range(80):
+        chunk = chance.randbytes(chance.randrange(50_000))
+        contents[sha256(chunk * 4)] = chunk * 4
+        server.put(f"/{i}", trickle(chunk, 0.005 * (i % 3), 4))
+        files.append((i, chunk * 4))
+    records = [record(*[file_object(f"F{i}", server.url(f"/{i}"),
+                                    size=len(data))
+                        for i, data in files[n:n + 1 + n % 2]], seq=n)
+               for n in range(80)]
+    lines = [to_lines([one]) for one in records]
+    command = [BIN / "attach-fetch", "--spool", spool, "--deadline", "60",
+               "--insecure-hosts", server.host]
+    answers, kills = [], 0
+    while len(answers) < len(lines):
+        more, was_killed = live_until_killed(
+            command, lines[len(answers):],
+            chance.uniform(0.005, 0.08) if kills < 30 else 60)
+        answers += more
+        kills += was_killed
+        if spool.exists():
+            look_whole(spool, contents)
+
+    answers = [json.loads(line) for line in answers]
+    assert [one["seq"] for one in answers] == list(range(80))
+    assert {file["status"] for one in answers for file in one["fetched"]} == {
+        "ok"}
+    assert blobs(spool) == sorted(contents)
+    look_whole(spool, contents)
+    assert os.listdir(spool / "tmp") == []
+    assert {name: os.readlink(spool / "ids" / name).removeprefix("../")
+            for name in os.listdir(spool / "ids")} == {
+                f"F{i}": sha256(data) for i, data in files}
+    assert kills >= (1 if is_sanitized() else 5)
+    assert len(server.requests) <= len(files) + kills * 8
+
+
+def test_waits_a_moment_for_the_lock_of_one_that_dies(server, spool):
+    server.put("/f", body(b"data"))
+    first = start(spool, server)
+    first.stdin.write(b"{}\n")
+    first.stdin.flush()
+    first.stdout.readline()
+    second = start(spool, server)
+    second.stdin.write(to_lines([record(file_object("F1",
+                                                    server.url("/f")))]))
+    second.stdin.flush()
+    assert select.select([second.stdout], [], [], 0.3)[0] == []
+    first.kill()
+    assert b'"status":"ok"' in second.stdout.readline()
+    first.communicate()
+    finish(second)
+
+
+# A full disk
+
+
+class Disk:
+    """A small disk, in a mount namespace of its own."""
+
+    def __init__(self, path, size):
+        self.path = path
+        self.children = []
+        self.enter = ["nsenter", "-m"]
+        mount = ("mount -t tmpfs -o size=%d,mode=700 tmpfs \"$0\" && echo up"
+                 " && exec sleep 600" % size)
+        for how in (["-m"], ["-rm"]):
+            self.holder = subprocess.Popen(
+                ["unshare", *how, "sh", "-c", mount, path],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            if self.holder.stdout.readline() == b"up\n":
+                break
+            self.stop()
+        else:
+            pytest.skip("no mount namespace can be made here")
+        if how == ["-rm"]:
+            self.enter += ["-U", "--preserve-credentials"]
+        self.enter += ["-t", str(self.holder.pid)]
+        self.root = pathlib.Path(f"/proc/{self.holder.pid}/root{path}")
+
+    def fill(self, leave=0):
+        disk = os.statvfs(self.root)
+        with open(self.root / "filler", "ab") as filler:
+            filler.write(bytes(disk.f_bavail * disk.f_frsize - leave))
+
+    def clear(self):
+        (self.root / "filler").unlink()
+
+    def start(self, command, env):
+        """Start it so that it sees the disk; it goes with the disk."""
+        child = subprocess.Popen(
+            [*self.enter, *map(str, command)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **env})
+        self.children.append(child)
+        return child
+
+    def stop(self):
+        for child in [*self.children, self.holder]:
+            if child.poll() is None:
+                child.kill()
+                child.communicate()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """What is started on it is gone before the servers stop."""
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk", 4 << 20)
+    yield disk
+    disk.stop()
+
+
+def start_on(disk, server, *arguments):
+    """Its spool is on the disk; it is up and has answered a line."""
+    child = disk.start([BIN / "attach-fetch", "--spool", disk.path / "spool",
+                        "--insecure-hosts", server.host, *arguments],
+                       ENVIRONMENT)
+    write(child, {})
+    assert child.stdout.readline() == b"{}\n"
+    return child
+
+
+def write(child, *records):
+    child.stdin.write(to_lines(records))
+    child.stdin.flush()
+
+
+FULL = b"attach-fetch: the disk is full: waiting for room in the spool\n"
+ROOM = b"attach-fetch: the disk has room for the spool again\n"
+
+
+def read_log(child, line):
+    assert child.stderr.readline() == line
+
+
+def end_quietly(child):
+    stdout, stderr = child.communicate(timeout=20)
+    assert (stdout, stderr, child.returncode) == (b"", b"", 0)
+
+
+def test_a_record_waits_for_room_on_the_disk(server, disk):
+    contents = [bytes([65 + i]) * 400_000 for i in range(3)]
+    for i, data in enumerate(contents):
+        server.put(f"/{i}", body(data))
+    child = start_on(disk, server, "--deadline", 0.2)
+    disk.fill(leave=200_000)
+    write(child, *[record(file_object(f"F{i}", server.url(f"/{i}"),
+                                      size=len(data)), seq=i)
+                   for i, data in enumerate(contents)])
+    read_log(child, FULL)
+    asked = len(server.requests)
+    assert select.select([child.stdout, child.stderr], [], [], 3)[0] == []
+    assert len(server.requests) <= max(asked, 3)
+    ticks = pathlib.Path(f"/proc/{child.pid}/stat").read_text().split()[13:15]
+    assert sum(map(int, ticks)) < 100       # it sleeps meanwhile
+
+    disk.clear()
+    for i, data in enumerate(contents):
+        [fetched] = json.loads(child.stdout.readline())["fetched"]
+        assert (fetched["status"], fetched["sha256"]) == (
+            "ok", sha256(data))
+    read_log(child, ROOM)
+    end_quietly(child)
+    assert len(server.requests) <= 6
+    assert os.listdir(disk.root / "spool" / "tmp") == []
+
+
+def test_what_fits_goes_on_and_nothing_is_fetched_in_vain(server, disk):
+    server.put("/large", body(b"l" * 900_000))
+    server.put("/unsized", body(b"u" * 300_000))
+    for i in range(5):
+        server.put(f"/{i}", body(b"%d" % i * 20_000))
+    child = start_on(disk, server, "--deadline", 0.2)
+    disk.fill(leave=700_000)
+    write(child, record(*[file_object(f"F{i}", server.url(f"/{i}"))
+                          for i in range(5)],
+                        file_object("FL", server.url("/large"), size=900_000),
+                        file_object("FU", server.url("/unsized"))))
+    read_log(child, FULL)
+    wait_until(lambda: len(blobs(disk.root / "spool")) == 6)
+    assert select.select([child.stdout], [], [], 1.5)[0] == []
+    assert server.count("/large") == 1
+    disk.clear()
+    fetched = json.loads(child.stdout.readline())["fetched"]
+    assert [file["status"] for file in fetched] == ["ok"] * 7
+    read_log(child, ROOM)
+    end_quietly(child)
+    assert server.count("/large") == 2 and server.count("/unsized") <= 3
+
+
+def test_killed_on_a_full_disk_it_goes_on_when_there_is_room(server, disk):
+    server.put("/f", body(b"content" * 50_000))
+    one = record(file_object("F1", server.url("/f"), size=350_000))
+    child = start_on(disk, server)
+    disk.fill()
+    write(child, one)
+    read_log(child, FULL)
+    child.kill()
+    child.communicate()
+    child = start_on(disk, server)
+    write(child, one)
+    read_log(child, FULL)
+    disk.clear()
+    assert b'"status":"ok"' in child.stdout.readline()
+    read_log(child, ROOM)
+    end_quietly(child)
+
+
+def test_a_limit_of_the_size_of_files_is_waited_for_too(server, disk):
+    server.put("/f", body(b"content" * 50_000))
+    child = start_on(disk, server, "--deadline", 0.2)
+    subprocess.run(["prlimit", "--pid", str(child.pid), "--fsize=100000:"],
+                   check=True)
+    write(child, record(file_object("F1", server.url("/f"), size=350_000)))
+    read_log(child, FULL)
+    assert select.select([child.stdout], [], [], 1.5)[0] == []
+    subprocess.run(["prlimit", "--pid", str(child.pid),
+                    "--fsize=unlimited:"], check=True)
+    assert b'"status":"ok"' in child.stdout.readline()
+    read_log(child, ROOM)
+    end_quietly(child)
+
+
+def test_a_signal_ends_the_wait_for_room(server, disk):
+    server.put("/f", body(b"content" * 50_000))
+    child = start_on(disk, server, "--deadline", 0.2)
+    disk.fill()
+    write(child, record(file_object("F1", server.url("/f"), size=350_000)))
+    read_log(child, FULL)
+    child.terminate()
+    stdout, _ = child.communicate(timeout=20)
+    assert child.returncode == -signal.SIGTERM
+    [fetched] = json.loads(stdout)["fetched"]
+    assert fetched["reason"] == "no room on the disk: not complete after 0.2 s"

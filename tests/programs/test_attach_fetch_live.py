@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import queue
+import random
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import time
 import pytest
 
 from conftest import BIN, CRASHES, run_program
+from test_attach_fetch import Disk
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 # pylint: disable=wrong-import-position
@@ -103,6 +106,14 @@ class Inbox:
     def next(self, timeout=15):
         return self.lines.get(timeout=timeout)
 
+    def rest(self, quiet=0.5):
+        """What comes until nothing came for a while."""
+        lines = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                lines.append(self.next(quiet))
+        return lines
+
     def stop(self):
         self.listener.close()
         for client in self.clients:
@@ -120,7 +131,11 @@ def inbox(tmp_path):
 class Fetcher:
     """attach-fetch while it runs, line by line."""
 
-    def __init__(self, slack, spool, *arguments, env=None):
+    def __init__(self, slack, spool, *arguments, env=None, disk=None):
+        if disk:
+            self.child = disk.start(command(slack, spool, *arguments),
+                                    environment(slack))
+            return
         self.child = subprocess.Popen(
             command(slack, spool, *arguments), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -139,6 +154,10 @@ class Fetcher:
     def read_fetched(self):
         [fetched] = self.read()["fetched"]
         return fetched
+
+    def kill(self):
+        self.child.kill()
+        self.child.communicate()
 
     def end(self, status=0):
         stdout, stderr = self.child.communicate(timeout=20)
@@ -659,17 +678,17 @@ def test_one_place_is_for_fresh_files_first(slack, spool, start, inbox):
 
 
 def test_no_more_files_are_late_than_allowed(slack, spool, start, inbox):
-    files = [add_file(slack, conduct={"endless": True, "rate": 1000})
-             for _ in range(70)]
-    fetcher = start("--inbox", inbox.path, "--deadline", 0.3,
-                    "--parallel", 100)
-    fetcher.write(message(*files[:40], seq=1), message(*files[40:], seq=2))
-    reasons = [one["reason"] for _ in range(2)
+    files = [add_file(slack, conduct={"fail": [
+        {"status": 429, "retry_after": 600}]}) for _ in range(262)]
+    fetcher = start("--inbox", inbox.path, "--deadline", 9)
+    fetcher.write(*[message(*files[i:i + 40], seq=i)
+                    for i in range(0, len(files), 40)])
+    reasons = [one["reason"] for _ in range(0, len(files), 40)
                for one in fetcher.read()["fetched"]]
-    assert sum("will follow" in reason for reason in reasons) == 64
+    assert sum("will follow" in reason for reason in reasons) == 256
     assert sum("too many" in reason for reason in reasons) == 6
     _, log = fetcher.end()
-    assert "64 late files given up" in log
+    assert "256 late files left for the next start" in log
 
 
 def test_the_spool_keeps_its_size_and_the_late_file(
@@ -688,7 +707,7 @@ def test_the_spool_keeps_its_size_and_the_late_file(
         fetcher.write(message(file, seq=51 + i))
         assert fetcher.read_fetched()["status"] == "ok"
         assert sum(path.stat().st_size for path in spool.iterdir()
-                   if path.is_file()) <= 300_000
+                   if len(path.name) == 64) <= 300_000
     fetcher.end()
 
 
@@ -712,7 +731,7 @@ def test_sleeps_when_there_is_nothing_to_do(slack, start, inbox):
 
 
 @pytest.mark.parametrize("how", ["end of input", signal.SIGTERM])
-def test_at_the_end_late_files_are_given_up(
+def test_at_the_end_late_files_are_left_for_the_next_start(
         slack, spool, start, inbox, how):
     file = add_file(slack, conduct={"endless": True, "rate": 1000})
     fetcher = start("--inbox", inbox.path, "--deadline", 0.3)
@@ -725,7 +744,7 @@ def test_at_the_end_late_files_are_given_up(
         fetcher.child.send_signal(how)
         answers, log = fetcher.end(-how)
     assert answers == [] and time.monotonic() - before < 2
-    assert "1 late file given up" in log
+    assert "1 late file left for the next start" in log
     assert os.listdir(spool / "tmp") == []
 
 
@@ -762,3 +781,299 @@ def test_says_that_the_inbox_refuses(slack, spool, start, tmp_path):
     assert f"late file {file['id']} of message {SEQ}" in log
     assert "no room" in log and log.count("\n") == 1
     inbox.stop()
+
+
+# Late files outlive their process
+
+
+def late_list(spool):
+    return (spool / "late").read_bytes().strip(b"\0")
+
+
+def wait_until_nothing_is_owed(spool):
+    for _ in range(1000):
+        if late_list(spool) == b"":
+            return
+        time.sleep(0.01)
+    raise AssertionError("late files are owed still")
+
+
+def test_a_late_file_outlives_a_kill(slack, spool, start, inbox):
+    file = add_file(slack, size=100_000, conduct=SLOW)
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert fetcher.read_fetched()["status"] == "late"
+    fetcher.kill()
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    line = inbox.next()
+    assert json.loads(line) == {
+        "type": "late_file", "of": SEQ, "channel": "C0EXAMPLE1",
+        "ts": "1763800000.000100", "user": "U0HUMAN001", "files": [file]}
+    fetcher.write(hand_on(line, inbox))
+    assert fetcher.read_fetched()["status"] == "ok"
+    wait_until_nothing_is_owed(spool)
+    fetcher.end()
+    start("--inbox", inbox.path).end()
+    assert inbox.rest() == []
+
+
+def test_a_late_stub_outlives_a_kill(slack, spool, start, inbox):
+    stub = add_stub(slack, text="late\n")
+    slack.fail_next("files.info", error="internal_error", times=2)
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.3)
+    fetcher.write(message(stub))
+    assert fetcher.read_fetched()["status"] == "late"
+    fetcher.kill()
+    fetcher = start("--inbox", inbox.path)
+    fetcher.write(hand_on(inbox.next(), inbox))
+    assert fetcher.read_fetched()["path"] == sha256(b"late\n")
+    fetcher.end()
+
+
+def test_a_line_that_is_fed_again_is_owed_its_file_once(
+        slack, spool, start, inbox):
+    file = add_file(slack, size=150_000, conduct=SLOW)
+    answers = []
+    for _ in range(3):
+        fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+        fetcher.write(message(file))
+        answers.append(fetcher.read())
+        if len(answers) < 3:
+            fetcher.kill()
+    assert answers == [answers[0]] * 3
+    assert answers[0]["fetched"][0]["status"] == "late"
+    inbox.next()
+    assert inbox.rest() == [] and late_list(spool) == b""
+    fetcher.end()
+
+
+def test_what_arrived_before_a_kill_is_not_fetched_again(
+        slack, spool, start, tmp_path):
+    file = add_file(slack, size=50_000, conduct=SLOW)
+    fetcher = start("--inbox", tmp_path / "inbox.sock", "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert fetcher.read_fetched()["status"] == "late"
+    slack.wait_for("download", file=file["id"], aborted=False)
+    while not (spool / "ids" / file["id"]).is_symlink():
+        time.sleep(0.01)
+    fetcher.kill()
+    inbox = Inbox(tmp_path / "inbox.sock")
+    fetcher = start("--inbox", inbox.path)
+    assert json.loads(inbox.next())["of"] == SEQ
+    assert downloads(slack, file, 1)
+    fetcher.end()
+    inbox.stop()
+
+
+def test_what_was_not_heard_to_be_taken_is_handed_in_again(
+        slack, spool, start, tmp_path):
+    file = add_file(slack, size=50_000, conduct=SLOW)
+    inbox = Inbox(tmp_path / "inbox.sock", answers=["hang up"])
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    first = inbox.next()
+    fetcher.kill()
+    inbox.stop()
+    inbox = Inbox(tmp_path / "inbox.sock")
+    fetcher = start("--inbox", inbox.path)
+    assert inbox.next() == first
+    assert inbox.rest() == []
+    fetcher.end()
+    inbox.stop()
+
+
+def test_an_end_leaves_late_files_to_the_next_start(
+        slack, spool, start, inbox):
+    file = add_file(slack, size=100_000, conduct=SLOW)
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert fetcher.read_fetched()["status"] == "late"
+    _, log = fetcher.end()
+    assert "1 late file left for the next start" in log
+    start("--inbox", inbox.path).child.stdin.flush()
+    assert json.loads(inbox.next())["of"] == SEQ
+
+
+def test_an_outcome_is_told_after_a_kill_too(slack, spool, start, inbox):
+    file = add_file(slack, conduct={"delay": 0.4, "fail": [
+        {"status": 404}, {"status": 410}]})
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert fetcher.read_fetched()["status"] == "late"
+    fetcher.kill()
+    start("--inbox", inbox.path).child.stdin.flush()
+    assert json.loads(inbox.next())["outcome"]["status"] == "failed"
+
+
+def flip(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+@pytest.mark.parametrize("damage", [
+    lambda data: flip(data, 3), lambda data: flip(data, 700),
+    lambda data: data[:300], lambda data: b"",
+    lambda data: os.urandom(len(data)), lambda data: b"\n" * len(data)])
+def test_what_is_damaged_in_the_list_is_passed_over(
+        slack, spool, start, inbox, damage):
+    file = add_file(slack, size=100_000, conduct=SLOW)
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    fetcher.read()
+    fetcher.kill()
+    late = spool / "late"
+    late.write_bytes(damage(late.read_bytes()))
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file, seq=42))
+    fetcher.read()
+    fetcher.kill()
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    assert json.loads(inbox.next())["of"] == 42
+    assert inbox.rest() == []
+    fetcher.end()
+
+
+def test_large_file_objects_are_noted_too(slack, spool, start, inbox):
+    files = [{**add_file(slack, size=100_000, conduct=SLOW),
+              "preview": chr(97 + i) * 9000 * i} for i in range(7)]
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(*[message(file, seq=i) for i, file in enumerate(files)])
+    for _ in files:
+        assert fetcher.read_fetched()["status"] == "late"
+    fetcher.kill()
+    start("--inbox", inbox.path).child.stdin.flush()
+    late = [json.loads(inbox.next()) for _ in files]
+    assert sorted((one["of"], one["files"]) for one in late) == list(
+        enumerate([file] for file in files))
+
+
+def test_a_file_object_beyond_the_list_cannot_be_late(
+        slack, spool, start, inbox):
+    file = {**add_file(slack, conduct={"endless": True, "rate": 1000}),
+            "preview": "p" * (1 << 20)}
+    fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert "too many other files" in fetcher.read_fetched()["reason"]
+    fetcher.end()
+    assert late_list(spool) == b""
+
+
+def test_the_list_may_be_no_link(slack, spool, start, inbox, tmp_path):
+    spool.mkdir()
+    (spool / "late").symlink_to(tmp_path / "elsewhere")
+    start("--inbox", inbox.path).end(os.EX_CONFIG)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("seed", [4, 86])
+def test_killed_again_and_again_it_owes_nothing_at_the_end(
+        slack, spool, start, inbox, seed):
+    chance = random.Random(seed)
+    files = [add_file(slack, size=15_000 + i * 1000, conduct=SLOW)
+             for i in range(20)]
+    unanswered = [message(file, seq=i) for i, file in enumerate(files)]
+    late, taken, kills = set(), [], 15
+    for life in range(kills + 1):
+        fetcher = start("--inbox", inbox.path, "--deadline", 0.1)
+        fetcher.write(*unanswered[:4] if life < kills else unanswered)
+        if life < kills:
+            time.sleep(chance.uniform(0.02, 0.4))
+        else:
+            taken += inbox.rest(1)
+        fetcher.child.kill()
+        for line in fetcher.child.communicate()[0].splitlines(True):
+            if line.endswith(b"\n"):
+                assert json.loads(line)["seq"] == unanswered.pop(0)["seq"]
+                if b'"status":"late"' in line:
+                    late.add(json.loads(line)["seq"])
+        taken += inbox.rest(0.1)
+    assert unanswered == [] and len(late) > 3
+    of = [json.loads(line)["of"] for line in taken]
+    assert set(of) >= late and len(of) <= len(set(of)) + kills
+    assert late_list(spool) == b""
+    for file in files:
+        assert (spool / "ids" / file["id"]).stat().st_size == file["size"]
+
+
+# Late files and a full disk
+
+
+@pytest.fixture
+def disk(tmp_path):
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk", 4 << 20)
+    yield disk
+    disk.stop()
+
+
+@pytest.fixture
+def start_on(slack, inbox, disk):  # pylint: disable=unused-argument
+    """Start it with its spool on the disk; it has answered a line then."""
+    def start_fetcher(*arguments):
+        fetcher = Fetcher(slack, disk.path / "spool", *arguments, disk=disk)
+        fetcher.write({})
+        assert fetcher.read() == {}
+        return fetcher
+    return start_fetcher
+
+
+def is_quiet(fetcher, seconds):
+    return select.select([fetcher.child.stdout], [], [], seconds)[0] == []
+
+
+def test_on_a_full_disk_records_go_on_and_their_files_come_later(
+        slack, disk, start_on, inbox):
+    files = [add_file(slack, size=100_000 * i) for i in range(1, 4)]
+    arguments = ["--inbox", inbox.path, "--deadline", 1.5]
+    fetcher = start_on(*arguments)
+    disk.fill()
+    fetcher.write(*[message(file, seq=i) for i, file in enumerate(files)])
+    for file in files:
+        assert fetcher.read_fetched() == {
+            "file": file["id"], "status": "late", "mimetype": "text/plain",
+            "reason": "no room on the disk: not complete within 1.5 s: a"
+                      " late_file record will follow"}
+    assert is_quiet(fetcher, 0)
+    fetcher.kill()
+    fetcher = start_on(*arguments, "--late-deadline", 1)
+    assert inbox.rest(2.5) == []        # the time without room counts for none
+    disk.clear()
+    late = [hand_on(inbox.next(), inbox) for _ in files]
+    assert sorted(one["of"] for one in late) == [0, 1, 2]
+    fetcher.write(*late)
+    assert {fetcher.read_fetched()["status"] for _ in files} == {"ok"}
+    wait_until_nothing_is_owed(disk.root / "spool")
+    _, log = fetcher.end()
+    assert log == ("attach-fetch: the disk is full: waiting for room in the"
+                   " spool\nattach-fetch: the disk has room for the spool"
+                   " again\n")
+    assert all(len(slack.seen("download", file=file["id"])) <= 4
+               for file in files)
+
+
+def test_a_record_waits_where_its_late_file_cannot_be_noted(
+        slack, disk, start_on, inbox):
+    file = add_file(slack, size=100_000)
+    start_on().end()
+    disk.fill()
+    fetcher = start_on("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher.write(message(file))
+    assert is_quiet(fetcher, 2)
+    disk.clear()
+    assert fetcher.read_fetched()["status"] == "ok"
+    fetcher.end()
+    assert inbox.rest() == []
+
+
+def test_a_killed_late_download_leaves_its_room_to_the_next(
+        slack, disk, start_on, inbox):
+    file = add_file(slack, size=600_000, conduct={"rate": 1_000_000})
+    fetcher = start_on("--inbox", inbox.path, "--deadline", 0.2)
+    disk.fill(leave=900_000)
+    fetcher.write(message(file))
+    assert fetcher.read_fetched()["status"] == "late"
+    fetcher.kill()
+    fetcher = start_on("--inbox", inbox.path)
+    assert json.loads(inbox.next())["of"] == SEQ
+    wait_until_nothing_is_owed(disk.root / "spool")
+    _, log = fetcher.end()
+    assert log == ""
