@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "kept.h"
 #include "memory.h"
 #include "transfer.h"
 
@@ -583,7 +584,7 @@ pause_for_room(struct download *download)
 {
 	struct downloads *downloads = download->downloads;
 
-	if (!downloads->is_short_of_room)
+	if (!downloads->is_short_of_room && !kept_is_retry())
 		warnx("the disk is full: waiting for room in the spool");
 	downloads->is_short_of_room = true;
 	download->lacks_room = true;

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "download.h"
 #include "events.h"
+#include "kept.h"
 #include "late.h"
 #include "line_reader.h"
 #include "lookup.h"
@@ -445,6 +446,8 @@ give_up(struct fetcher *fetcher, struct pending *pending)
 	}
 	pending->deadline_ms = clock_steady_ms() + HOLD_STEP_MS;
 	pending->held_ms += HOLD_STEP_MS;
+	if (pending->held_ms > kept_patience_ms())
+		exit(EX_TEMPFAIL);	/* before keep takes it for hung */
 }
 
 /* Is it sure already that the file will not come in time, but later? */
