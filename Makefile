@@ -52,13 +52,14 @@ WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*
 WORKERS = 4
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 
-.PHONY: all help test check unit bench install clean
+.PHONY: all help test check unit torment bench install clean
 all: $(BINARIES) $(WWW)
 
 help:
 	@echo 'make          build all programs and the dashboard under build/'
 	@echo 'make test     install what the tests need, then run all of them'
 	@echo 'make check    the same without installing anything'
+	@echo 'make torment  try to lose a record: MINUTES=30 SEED=a number'
 	@echo 'make bench    measure speed, latency and memory, print a table'
 	@echo 'make install PREFIX=/usr/local'
 	@echo 'make clean    remove build/'
@@ -89,6 +90,12 @@ $(BUILD)/www/%: ws-broadcast/www/%
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
+# The unwell kernel that tests/judge makes of a well one, by LD_PRELOAD.
+build/chaos.so: tests/judge/chaos.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
+
 # A unit test links the library and the modules it names in a line such as
 # `modules: ws-broadcast/ring.c`.
 modules_of = $(patsubst %.c,$(BUILD)/%.o,$(shell \
@@ -106,11 +113,19 @@ test:
 	$(MAKE) check
 
 # The unit tests and the programs' tests run on the sanitized build, too.
-check: all
+check: all build/chaos.so
 	$(MAKE) unit
 	$(MAKE) SANITIZE=1 all unit
 	ULTRON_BIN=build/asan/bin $(PYTEST) -n $(WORKERS) tests/programs
 	$(PYTEST) -n $(WORKERS) tests
+
+# How long to torment the pipeline, and by which dice; none: one of its own.
+MINUTES = 30
+SEED =
+
+torment: all build/chaos.so
+	/usr/bin/python3 tests/judge/judge.py --minutes $(MINUTES) \
+		$(SEED:%=--seed %)
 
 bench: all
 	/usr/bin/python3 bench/bench.py

@@ -446,7 +446,8 @@ give_up(struct fetcher *fetcher, struct pending *pending)
 	}
 	pending->deadline_ms = clock_steady_ms() + HOLD_STEP_MS;
 	pending->held_ms += HOLD_STEP_MS;
-	if (pending->held_ms > kept_patience_ms())
+	if (fetcher->settings->deadline_ms + pending->held_ms >
+	    kept_patience_ms())
 		exit(EX_TEMPFAIL);	/* before keep takes it for hung */
 }
 

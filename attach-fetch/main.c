@@ -29,6 +29,7 @@
 
 #include "fetcher.h"
 #include "hosts.h"
+#include "kept.h"
 #include "program.h"
 #include "secret.h"
 #include "signals.h"
@@ -208,6 +209,15 @@ open_spool(const struct options *options)
 	    : spool_open(options->spool, &options->limits);
 }
 
+/* Under keep nothing may take so long that it looks hung. */
+static int64_t
+shorten(int64_t deadline_ms)
+{
+	int64_t patience_ms = kept_patience_ms();
+
+	return deadline_ms < patience_ms ? deadline_ms : patience_ms;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -220,7 +230,7 @@ main(int argc, char *argv[])
 		.ca_file = options.ca_file,
 		.is_offline = options.is_offline,
 		.bytes_max = options.bytes_max,
-		.deadline_ms = (int64_t)(options.deadline_s * 1000),
+		.deadline_ms = shorten((int64_t)(options.deadline_s * 1000)),
 		.parallel = (size_t)options.parallel,
 		.inbox = options.inbox,
 		.late_deadline_ms = (int64_t)(options.late_deadline_s * 1000),

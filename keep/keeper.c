@@ -486,13 +486,16 @@ set_aside(struct keeper *keeper)
 	buffer_free(&answer);
 }
 
+/* There may be room again: that may have been all that the stage lacked. */
 static void
 retry(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	if (keeper->phase == ASIDE)
-		set_aside(keeper);
+	if (keeper->phase != ASIDE)
+		return;
+	keeper->deaths = DEATHS_MAX - 1;
+	start(keeper);
 }
 
 /* It is not the line's fault: a disk is full, say. Try it again and again. */
@@ -538,7 +541,8 @@ bury(struct keeper *keeper)
 		retry_stage(keeper);
 		return;
 	}
-	describe_death(keeper);
+	if (!keeper->is_told_full)
+		describe_death(keeper);
 	if (had > 0 && caution_rise(&keeper->caution, had))
 		keeper->deaths++;
 	if (keeper->deaths >= DEATHS_MAX) {

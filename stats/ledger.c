@@ -81,7 +81,7 @@ save(struct ledger *ledger)
 	bool was_saved = ledger->is_saved;
 
 	ledger->is_saved = write_snapshot(ledger) == 0;
-	if (!ledger->is_saved && was_saved)
+	if (!ledger->is_saved && was_saved && !kept_is_retry())
 		warn("write %s", ledger->path);
 	if (ledger->is_saved && !was_saved)
 		warnx("%s is written again", ledger->path);
@@ -153,7 +153,9 @@ store(struct ledger *ledger)
 int
 ledger_commit(struct ledger *ledger)
 {
-	int64_t began_ms = clock_steady_ms();
+	int64_t began_ms = clock_steady_ms(), patience_ms = kept_patience_ms();
+	int pause_ms = patience_ms / 2 < RETRY_MS ? (int)(patience_ms / 2)
+	    : RETRY_MS;
 
 	passage_look_before(&ledger->passage);
 	while (store(ledger) == -1) {
@@ -161,10 +163,10 @@ ledger_commit(struct ledger *ledger)
 			warn("answers wait, cannot keep counts in %s",
 			    ledger->path);
 		ledger->is_waiting = true;
-		if (signals_want_stop() || clock_steady_ms() - began_ms >
-		    kept_patience_ms())
+		if (signals_want_stop() ||
+		    clock_steady_ms() - began_ms > patience_ms)
 			return -1;
-		signals_poll(NULL, 0, RETRY_MS);
+		signals_poll(NULL, 0, pause_ms);
 	}
 	if (ledger->is_waiting)
 		warnx("answers go on, counts are kept in %s", ledger->path);

@@ -342,6 +342,7 @@ def test_refreshes_lose_and_double_nothing(reader):
         reader.slack.refresh("oldest", warning=0.2, grace=2)
         sent += reader.slack.send_many(10)
         reader.slack.wait_for("hello", after=mark, timeout=80)
+        reader.slack.wait_for("close_socket", after=mark, timeout=20)
     check_sent(reader, sent)
     state = reader.slack.state()
     assert len(state["sockets"]) <= 4
