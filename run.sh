@@ -422,6 +422,7 @@ note_end() { # NAME STATUS
 
 # Who does not end in time is killed.
 kill_after() { # SECONDS
+	trap '' INT HUP
 	sleep "$1" &
 	trap 'kill $!; exit' TERM
 	wait $!

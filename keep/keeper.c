@@ -59,10 +59,11 @@ struct keeper {
 
 	enum phase phase;
 	bool is_input_ended;
-	bool has_answered;	/* since the stage's last start */
 	bool has_ever_answered;
 	bool is_told_full;	/* that a disk is */
 	bool is_retrying;	/* the stage ends with EX_TEMPFAIL */
+	bool is_asked_to_end;	/* the stage, by a signal that we passed on */
+	int verdict;		/* what to end with when all answers are out */
 	int stop_signal;
 	int pause_ms;
 	int deaths;		/* with the line that is at the head */
@@ -106,7 +107,8 @@ is_all_answered(const struct keeper *keeper)
 static bool
 wants_input(const struct keeper *keeper)
 {
-	return !is_ending(keeper) && !window_is_full(keeper->window);
+	return !is_ending(keeper) && keeper->verdict == 0 &&
+	    !window_is_full(keeper->window);
 }
 
 /* The promise that checkpoints rest on: first the old answers go out. */
@@ -132,6 +134,16 @@ tell_status(const struct keeper *keeper)
 {
 	status_write(keeper->options->status_path, keeper->options->name,
 	    &keeper->stage, window_lines(keeper->window));
+}
+
+/* Feed and take no more, but pass on what was taken; then end. */
+static void
+condemn(struct keeper *keeper, int status)
+{
+	keeper->verdict = status;
+	events_ignore(keeper->set, &keeper->from_stage);
+	stage_close_output(&keeper->stage);
+	stage_kill(&keeper->stage);
 }
 
 static void
@@ -199,8 +211,7 @@ refuse_surplus(struct keeper *keeper, size_t surplus)
 {
 	warnx("%s answered %zu lines more than it was given: a stage has to"
 	    " answer each line with one", keeper->options->name, surplus);
-	stage_kill(&keeper->stage);
-	finish(keeper, EX_SOFTWARE);
+	condemn(keeper, EX_SOFTWARE);
 }
 
 /* The beginning of `bytes` that holds so many lines. */
@@ -241,7 +252,7 @@ take_whole_lines(struct keeper *keeper, size_t length)
 	if (unfinished->length == 0 && unfinished->capacity > KEPT_BYTES)
 		buffer_free(unfinished);
 	if (answered > 0) {
-		keeper->has_answered = keeper->has_ever_answered = true;
+		keeper->has_ever_answered = true;
 		keeper->deaths = 0;
 		keeper->pause_ms = PAUSE_MS_LEAST;
 		keeper->waiting_since_ms = clock_steady_ms();
@@ -261,6 +272,7 @@ check_answer_length(struct keeper *keeper)
 	warnx("%s answers with a line of over %d MiB, killing it",
 	    keeper->options->name, ANSWER_BYTES_MAX >> 20);
 	stage_kill(&keeper->stage);
+	events_ignore(keeper->set, &keeper->from_stage);
 	stage_close_output(&keeper->stage);
 }
 
@@ -295,8 +307,10 @@ answers_ready(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	if (wants_answers(keeper))
-		take_answers(keeper);
+	if (wants_answers(keeper) && take_answers(keeper))
+		pass_on(keeper);
+	if (!wants_answers(keeper))
+		events_ignore(keeper->set, &keeper->from_stage);
 }
 
 /* --- input -----------------------------------------------------------------*/
@@ -320,8 +334,10 @@ read_input(void *arg)
 	size_t length;
 	ssize_t count;
 
-	if (!wants_input(keeper))
+	if (!wants_input(keeper)) {
+		events_ignore(keeper->set, &keeper->input);
 		return;
+	}
 
 	char *room = window_room(keeper->window, &length);
 	count = read(STDIN_FILENO, room, length);
@@ -332,8 +348,7 @@ read_input(void *arg)
 		end_input(keeper);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		warn("read standard input");
-		stage_kill(&keeper->stage);
-		finish(keeper, EX_IOERR);
+		condemn(keeper, EX_IOERR);
 	}
 }
 
@@ -404,7 +419,6 @@ start(void *arg)
 	struct keeper *keeper = arg;
 
 	window_rewind(keeper->window);
-	keeper->has_answered = false;
 	if (stage_start(&keeper->stage) == -1) {
 		fail_start(keeper);
 		return;
@@ -512,35 +526,10 @@ retry_stage(struct keeper *keeper)
 	timers_set(keeper->timers, &keeper->pause, RETRY_MS);
 }
 
-/* All that the dead stage had answered is taken: what now? */
+/* Start it again in a while; its oldest line may have died with it enough. */
 static void
-bury(struct keeper *keeper)
+count_death(struct keeper *keeper, size_t had)
 {
-	int status = stage_exit_status(&keeper->stage);
-	size_t had = window_lines_fed(keeper->window);
-	bool was_asked = keeper->stop_signal != 0 &&
-	    (status == 0 || status == 128 + keeper->stop_signal);
-
-	buffer_free(&keeper->unfinished);
-	timers_cancel(keeper->timers, &keeper->patience);
-	window_rewind(keeper->window);
-	if (is_final(keeper, status)) {
-		finish(keeper, status);
-		return;
-	}
-	if (is_ending(keeper) && is_all_answered(keeper)) {
-		tell_bad_end(keeper, status);
-		finish(keeper, EX_OK);
-		return;
-	}
-	if (was_asked) {
-		start(keeper);	/* for the rest of what was read */
-		return;
-	}
-	if (status == EX_TEMPFAIL) {
-		retry_stage(keeper);
-		return;
-	}
 	if (!keeper->is_told_full)
 		describe_death(keeper);
 	if (had > 0 && caution_rise(&keeper->caution, had))
@@ -553,6 +542,37 @@ bury(struct keeper *keeper)
 	}
 	if (keeper->options->status_path != NULL)
 		tell_status(keeper);
+}
+
+/* All that the dead stage had answered is taken: what now? */
+static void
+bury(struct keeper *keeper)
+{
+	int status = stage_exit_status(&keeper->stage);
+	size_t had = window_lines_fed(keeper->window);
+	bool was_asked = keeper->is_asked_to_end &&
+	    (status == 0 || status == 128 + keeper->stop_signal);
+
+	keeper->is_asked_to_end = false;
+	buffer_free(&keeper->unfinished);
+	timers_cancel(keeper->timers, &keeper->patience);
+	window_rewind(keeper->window);
+	if (keeper->verdict != 0 || is_final(keeper, status)) {
+		finish(keeper, keeper->verdict != 0 ? keeper->verdict
+		    : status);
+		return;
+	}
+	if (is_ending(keeper) && is_all_answered(keeper)) {
+		tell_bad_end(keeper, status);
+		finish(keeper, EX_OK);
+		return;
+	}
+	if (was_asked)
+		start(keeper);	/* for the rest of what was read */
+	else if (status == EX_TEMPFAIL)
+		retry_stage(keeper);
+	else
+		count_death(keeper, had);
 }
 
 static void
@@ -626,6 +646,7 @@ stop(struct keeper *keeper, int number)
 		return;
 	}
 	keeper->stop_signal = number;
+	keeper->is_asked_to_end = keeper->stage.pid > 0;
 	end_input(keeper);
 	stage_signal(&keeper->stage, number);
 }
@@ -652,8 +673,10 @@ output_ready(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	if (downstream_is_empty(keeper->downstream))
-		lose_output(keeper, EPIPE);	/* this alone is told then */
+	if (keeper->output.mask == 0)
+		lose_output(keeper, EPIPE);	/* nothing else is told then */
+	else
+		pass_on(keeper);
 }
 
 static void
@@ -704,6 +727,16 @@ wait_for_events(struct keeper *keeper)
 	events_dispatch(keeper->set);
 }
 
+/* Without a stage nothing may be left to do. */
+static void
+check_end(struct keeper *keeper)
+{
+	if (keeper->phase == PAUSING && downstream_is_empty(keeper->downstream) &&
+	    (keeper->verdict != 0 ||
+	    (is_ending(keeper) && is_all_answered(keeper))))
+		finish(keeper, keeper->verdict);
+}
+
 static void
 run(struct keeper *keeper)
 {
@@ -712,10 +745,7 @@ run(struct keeper *keeper)
 		pass_on(keeper);
 		feed(keeper);
 		drain(keeper);
-		if (keeper->phase == PAUSING && is_ending(keeper) &&
-		    is_all_answered(keeper) &&
-		    downstream_is_empty(keeper->downstream))
-			finish(keeper, EX_OK);
+		check_end(keeper);
 		if (keeper->phase == OVER)
 			break;
 		watch(keeper);

@@ -2,6 +2,7 @@
  * keep: runs one stage of a pipeline and starts it again when it dies, without
  * losing a line: what the stage has not answered it is given once more.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,10 +91,26 @@ parse_options(int argc, char *argv[])
 	return options;
 }
 
+/* Were it closed, messages would go into the next pipe that is opened. */
+static void
+open_errors(void)
+{
+	int fd;
+
+	if (fcntl(STDERR_FILENO, F_GETFD) != -1)
+		return;
+	fd = open("/dev/null", O_WRONLY);
+	if (fd != -1 && fd != STDERR_FILENO) {
+		dup2(fd, STDERR_FILENO);
+		close(fd);
+	}
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct keeper_options options = parse_options(argc, argv);
 
+	open_errors();
 	return keeper_run(&options);
 }
