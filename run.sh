@@ -287,11 +287,12 @@ start() { # STAGE PROGRAM ARGUMENTS...
 # others end behind it, when all is through.
 start_kept() { # STAGE ARGUMENTS...
 	trap '' TERM
-	stage=$1 hang=$STAGE_HANG
+	stage=$1 hang=$STAGE_HANG begin=''
 	shift
+	[ "$stage" != stats ] || [ -z "$is_torn" ] || begin=--begin-line
 	[ "$stage" != ws-broadcast ] || [ -z "$staying" ] || hang=0
 	start "$stage" "$bin/keep" --name "$stage" --hang "$hang" \
-		--dead-letters "$DEAD_LETTERS" --whole-lines \
+		--dead-letters "$DEAD_LETTERS" --whole-lines $begin \
 		--status "$running/$stage.status" -- "$bin/$stage" "$@"
 }
 
@@ -449,6 +450,7 @@ await_line() {
 		note_end "keep of $stage" $?
 	done
 	note_end "keep of stats" "$last_status"
+	[ "$last_status" -le 128 ] || is_torn=1
 	kill "$alarm" 2>/dev/null
 	wait "$alarm" 2>/dev/null
 	rm -f "$running"/*.pid "$running"/*.status
@@ -525,14 +527,22 @@ may_go_on() {
 	return 1
 }
 
+# Does the file that records are appended to end amid one?
+is_output_torn() {
+	output=/proc/$$/fd/1
+	[ -f "$output" ] && [ -s "$output" ] && [ -n "$(tail -c 1 "$output")" ]
+}
+
 # Keep the line running until its input ends or somebody stops it.
 run_line() {
-	lines=0 wait_seconds=0.2 result=0
+	lines=0 wait_seconds=0.2 result=0 is_torn=''
+	! is_output_torn || is_torn=1
 	while :; do
 		await_earlier_line
 		[ -z "$stopping" ] || return 0
 		lines=$((lines + 1))
 		start_line
+		is_torn=''
 		[ -z "$stopping" ] || stop # the request came amid the start
 		await_line
 		[ $(($(date +%s) - began)) -lt 10 ] || wait_seconds=0.2

@@ -611,6 +611,16 @@ widen(void *arg)
 	caution_widen(&keeper->caution);
 }
 
+/* Is there an answer that we have not looked at, being late ourselves? */
+static bool
+has_just_answered(struct keeper *keeper)
+{
+	int64_t before_ms = keeper->waiting_since_ms;
+
+	answers_ready(keeper);
+	return keeper->waiting_since_ms != before_ms;
+}
+
 static void
 check_hang(void *arg)
 {
@@ -621,7 +631,8 @@ check_hang(void *arg)
 		return;
 	if (now_ms > keeper->hang.at_ms + LATE_MS)
 		keeper->waiting_since_ms = now_ms;
-	if (now_ms - keeper->waiting_since_ms < keeper->options->hang_ms)
+	if (now_ms - keeper->waiting_since_ms < keeper->options->hang_ms ||
+	    has_just_answered(keeper))
 		return;
 	if (window_is_waiting(keeper->window))
 		warnx("%s sat on a line for %.1f s, killing it",
@@ -773,6 +784,8 @@ open_keeper(struct keeper *keeper)
 	keeper->window = window_new(keeper->options->name,
 	    keeper->options->window_bytes);
 	keeper->downstream = downstream_new();
+	if (keeper->options->begins_line)
+		buffer_append(downstream_lines(keeper->downstream), "\n", 1);
 	keeper->stage = (struct stage){ .command = keeper->options->command,
 	    .input = -1, .output = -1 };
 	keeper->pause_ms = PAUSE_MS_LEAST;

@@ -15,6 +15,7 @@ struct keeper_options {
 	int64_t dead_letter_bytes;
 	const char *status_path;	/* NULL: standard error */
 	bool drops_unfinished;		/* a last line without LF */
+	bool begins_line;		/* half a one may stand in the output */
 };
 
 /*

@@ -13,7 +13,7 @@
 
 #define MIB INT64_C(1048576)
 
-enum { BYTES = 'b', DEAD_LETTERS = 'd', HANG = 'h', NAME = 'n', STATUS = 's',
+enum { BYTES = 'b', BEGIN_LINE = 'B', DEAD_LETTERS = 'd', HANG = 'h', NAME = 'n', STATUS = 's',
 	WHOLE_LINES = 'l', WINDOW = 'w' };
 
 static const struct program_option option_list[] = {
@@ -23,6 +23,7 @@ static const struct program_option option_list[] = {
 	{ "dead-letters", DEAD_LETTERS, "FILE", "lines the stage dies of" },
 	{ "dead-letter-bytes", BYTES, "BYTES", "at most there (64MiB)" },
 	{ "status", STATUS, "FILE", "pid, since, restarts, lines waiting" },
+	{ "begin-line", BEGIN_LINE, NULL, "write an LF first" },
 	{ "whole-lines", WHOLE_LINES, NULL, "leave an unfinished end out" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -31,7 +32,7 @@ static const struct program program = {
 	.name = "keep",
 	.synopsis = "[--name NAME] [--window BYTES] [--hang SECONDS]"
 	    " [--dead-letters FILE] [--dead-letter-bytes BYTES]"
-	    " [--status FILE] [--whole-lines] -- COMMAND [ARGUMENT ...]",
+	    " [--status FILE] [--begin-line] [--whole-lines] -- COMMAND [ARGUMENT ...]",
 	.purpose = "Run a stage that answers each line with one, and start it"
 	    " again when it dies, with the lines that it has not answered.",
 	.example = "keep --name scanner -- scanner < day.ndjson",
@@ -66,6 +67,7 @@ take_option(struct keeper_options *options, int key)
 		    1024 * 1024 * MIB);
 		break;
 	case STATUS: options->status_path = optarg; break;
+	case BEGIN_LINE: options->begins_line = true; break;
 	case WHOLE_LINES: options->drops_unfinished = true; break;
 	default: break;
 	}

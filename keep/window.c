@@ -110,19 +110,10 @@ end_overlong(struct window *window)
 	record_free(record);
 }
 
-/* Of a line that is too long the beginning stays, the rest is counted. */
-static void
-check_length(struct window *window)
-{
-	size_t length = window->bytes.length - window->whole;
-
-	if (length <= RECORD_BYTES_MAX)
-		return;
-	window->overlong = length;
-	window->bytes.length = window->whole + LINE_HEAD_BYTES;
-}
-
-/* The new bytes, from `start`, go on an overlong line: skip to its end. */
+/*
+ * The new bytes, from `start`, go on a line that is too long: its beginning
+ * stays, the rest is counted, what follows it is taken.
+ */
 static void
 skip_overlong(struct window *window, size_t start)
 {
@@ -134,7 +125,7 @@ skip_overlong(struct window *window, size_t start)
 	window->overlong += end == NULL ? length : (size_t)(end - from);
 	if (end != NULL)
 		buffer_append(&rest, end + 1, length - 1 - (size_t)(end - from));
-	window->bytes.length = start;
+	window->bytes.length = window->whole + LINE_HEAD_BYTES;
 	if (end == NULL)
 		return;
 	end_overlong(window);
@@ -147,6 +138,21 @@ skip_overlong(struct window *window, size_t start)
 	buffer_free(&rest);
 }
 
+/* Is the line at `whole` too long now that there are new bytes? */
+static bool
+has_become_overlong(const struct window *window, size_t start)
+{
+	const char *line = window->bytes.data + window->whole;
+	size_t length = window->bytes.length - window->whole;
+	const char *end;
+
+	if (length <= RECORD_BYTES_MAX)
+		return false;
+	end = memchr(window->bytes.data + start, '\n',
+	    window->bytes.length - start);
+	return end == NULL || (size_t)(end - line) > RECORD_BYTES_MAX;
+}
+
 void
 window_fill(struct window *window, size_t length)
 {
@@ -154,6 +160,8 @@ window_fill(struct window *window, size_t length)
 	const char *last;
 
 	window->bytes.length += length;
+	if (window->overlong == 0 && has_become_overlong(window, start))
+		window->overlong = start - window->whole;
 	if (window->overlong > 0) {
 		skip_overlong(window, start);
 		return;
@@ -161,7 +169,6 @@ window_fill(struct window *window, size_t length)
 	last = memrchr(window->bytes.data + start, '\n', length);
 	if (last != NULL)
 		window->whole = (size_t)(last + 1 - window->bytes.data);
-	check_length(window);
 }
 
 size_t

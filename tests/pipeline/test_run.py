@@ -1,12 +1,15 @@
 """run.sh: the whole pipeline on recordings, its deaths, its configuration."""
 import asyncio
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import aiohttp
@@ -38,7 +41,7 @@ def wait_for(condition, seconds, what):
 class Pipeline:
     """run.sh as a user starts it, on a state folder of its own."""
 
-    def __init__(self, folder, *arguments, env=None, stdin=None):
+    def __init__(self, folder, *arguments, env=None, stdin=None, out=None):
         self.state = folder / "state"
         self.port = find_port()
         self.log = open(folder / "log", "w+b")
@@ -46,7 +49,8 @@ class Pipeline:
         self.run = subprocess.Popen(
             [ROOT / "run.sh", *map(str, arguments), "--state", self.state,
              "--listen", f"127.0.0.1:{self.port}"],
-            cwd=ROOT, stdin=stdin or subprocess.DEVNULL, stdout=self.out,
+            cwd=ROOT, stdin=stdin or subprocess.DEVNULL,
+            stdout=out or self.out,
             stderr=self.log, env={**os.environ, **(env or {})},
             start_new_session=True)
 
@@ -94,10 +98,11 @@ class Pipeline:
         return [json.loads(line) for line in self.out.read().splitlines()]
 
     def whole_records(self):
-        """While more is written."""
+        """While more is written, and without what a dead keep left."""
         self.out.seek(0)
         return [json.loads(line)
-                for line in self.out.read().split(b"\n")[:-1]]
+                for line in self.out.read().split(b"\n")[:-1]
+                if line.startswith(b"{") and line.endswith(b"}")]
 
     def said(self):
         self.log.seek(0)
@@ -214,12 +219,51 @@ def test_when_anything_else_dies_all_goes_on_where_it_was(tmp_path, victim):
         assert pipeline.run.wait(60) == 0, pipeline.said()
         assert "was killed by signal 9, starting all again in 0.2 s" \
             in pipeline.said()
-        records = pipeline.records()
+        records = pipeline.whole_records()
         check_repeats(records)
         assert {record["seq"] for record in records} == set(range(1, 3001))
         assert not any("error" in record for record in records)
         counts = json.loads((pipeline.state / "stats.json").read_text())
         assert counts["records"] == counts["seq"] == 3000
+
+
+def test_half_a_record_in_the_output_ends_there(tmp_path):
+    """The keep of the last stage dies with an output that nobody reads."""
+    recording = make_recording(tmp_path, 5000, per_second=5000)
+    lines = []
+    with Pipeline(tmp_path, "--replay", recording, "--speed", "max",
+                  "--offline", out=subprocess.PIPE) as pipeline:
+        pipeline.wait_until_up()
+        wait_for(lambda: count_waiting(pipeline.run.stdout) > 65000, 10,
+                 "a full pipe")
+        old = pipeline.kill("keep-stats")
+        wait_for(lambda: pipeline.pid("keep-stats") not in (None, old), 10,
+                 "the return of keep")
+        lines = pipeline.run.stdout.read().split(b"\n")
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+    torn = [line for line in lines if line and not line.endswith(b"}")]
+    assert len(torn) == 1
+    records = [json.loads(line) for line in lines if line and line not in torn]
+    check_repeats(records)
+    assert {record["seq"] for record in records} == set(range(1, 5001))
+
+
+def test_a_file_that_ends_amid_a_record_is_gone_on_with(tmp_path):
+    path = tmp_path / "all.ndjson"
+    path.write_bytes(b'{"half":')
+    with open(path, "ab") as out, Pipeline(
+            tmp_path, "--replay", DAY, "--speed", "max", "--offline",
+            out=out) as pipeline:
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+    half, *lines, end = path.read_bytes().split(b"\n")
+    assert (half, end) == (b'{"half":', b"")
+    assert [json.loads(line)["seq"] for line in lines] == \
+        list(range(1, len(DAY.read_text().splitlines()) + 1))
+
+
+def count_waiting(stream):
+    return struct.unpack("i", fcntl.ioctl(
+        stream, termios.FIONREAD, b"\0\0\0\0"))[0]
 
 
 def check_repeats(records):

@@ -1,15 +1,12 @@
 """run.sh on Slack: the whole pipeline against the fake one."""
 import asyncio
-import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
-import struct
 import subprocess
-import termios
 import urllib.request
 
 import aiohttp
@@ -17,7 +14,7 @@ import pytest
 
 from conftest import ROOT
 from slack import APP_TOKEN, BOT_TOKEN, FakeSlack, fake_slack  # noqa: F401
-from test_run import DAY, Pipeline, find_port, wait_for
+from test_run import DAY, Pipeline, count_waiting, find_port, wait_for
 
 CREDENTIALS = {"BASIC_AUTH_USERNAME": "qa", "BASIC_AUTH_PASSWORD": "secret"}
 TOKENS = ("SLACK_APP_TOKEN", "SLACK_BOT_TOKEN", "SLACK_BOT_ULTRON")
@@ -198,11 +195,6 @@ def test_half_a_line_that_a_dead_reader_left_costs_nothing(tmp_path):
         assert not any("error" in record for record in pipeline.records())
         assert "an unfinished last line" in pipeline.said()
         stop(pipeline)
-
-
-def count_waiting(stream):
-    return struct.unpack("i", fcntl.ioctl(
-        stream, termios.FIONREAD, b"\0\0\0\0"))[0]
 
 
 def read_journal_safely(pipeline):
