@@ -297,7 +297,6 @@ start_kept() { # STAGE ARGUMENTS...
 }
 
 start_reader() {
-	after=$(find_checkpoint)
 	! is_live || : "${after:=0}"
 	set -- ${after:+--after "$after"}
 	if is_live; then
@@ -359,7 +358,7 @@ open_pipe() { # NAME
 # Start all, each reading what the one before it writes. All processes are
 # children of this shell and die with it.
 start_line() {
-	began=$(date +%s) kept=''
+	after=$(find_checkpoint) kept=''
 	open_pipe attach-fetch
 	(start_reader) <&3 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
 	reader=$!
@@ -545,7 +544,7 @@ run_line() {
 		is_torn=''
 		[ -z "$stopping" ] || stop # the request came amid the start
 		await_line
-		[ $(($(date +%s) - began)) -lt 10 ] || wait_seconds=0.2
+		[ "$(find_checkpoint)" = "$after" ] || wait_seconds=0.2
 		may_go_on || return "$result"
 		pause "$wait_seconds"
 		[ -z "$stopping" ] || return 0
