@@ -45,7 +45,8 @@ class Pipeline:
         self.state = folder / "state"
         self.port = find_port()
         self.log = open(folder / "log", "w+b")
-        self.out = open(folder / "out.ndjson", "w+b")
+        self.out_path = folder / "out.ndjson"
+        self.out = open(self.out_path, "wb")
         self.run = subprocess.Popen(
             [ROOT / "run.sh", *map(str, arguments), "--state", self.state,
              "--listen", f"127.0.0.1:{self.port}"],
@@ -94,14 +95,13 @@ class Pipeline:
                         seconds, "starting all stages")
 
     def records(self):
-        self.out.seek(0)
-        return [json.loads(line) for line in self.out.read().splitlines()]
+        return [json.loads(line)
+                for line in self.out_path.read_bytes().splitlines()]
 
     def whole_records(self):
         """While more is written, and without what a dead keep left."""
-        self.out.seek(0)
         return [json.loads(line)
-                for line in self.out.read().split(b"\n")[:-1]
+                for line in self.out_path.read_bytes().split(b"\n")[:-1]
                 if line.startswith(b"{") and line.endswith(b"}")]
 
     def said(self):
