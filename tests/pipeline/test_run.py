@@ -44,7 +44,8 @@ class Pipeline:
     def __init__(self, folder, *arguments, env=None, stdin=None, out=None):
         self.state = folder / "state"
         self.port = find_port()
-        self.log = open(folder / "log", "w+b")
+        self.log_path = folder / "log"
+        self.log = open(self.log_path, "wb")
         self.out_path = folder / "out.ndjson"
         self.out = open(self.out_path, "wb")
         self.run = subprocess.Popen(
@@ -105,8 +106,7 @@ class Pipeline:
                 if line.startswith(b"{") and line.endswith(b"}")]
 
     def said(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        return self.log_path.read_text()
 
 
 def replay(folder, recording, *more, **keywords):
@@ -581,8 +581,7 @@ def test_secrets_reach_only_the_programs_that_need_them(tmp_path):
         pipeline.run.terminate()
         pipeline.run.wait(20)
         assert "secret-of" not in pipeline.said()
-        pipeline.out.seek(0)
-        assert b"secret-of" not in pipeline.out.read()
+        assert b"secret-of" not in pipeline.out_path.read_bytes()
 
 
 def test_the_state_folder_is_private(tmp_path):
