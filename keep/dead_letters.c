@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
 #include "memory.h"
 
-#define OPEN_TRIES 8
+/* Another keep holds the lock for some milliseconds, if it is not stopped. */
+#define LOCK_TRIES 50
+#define LOCK_PAUSE_NS 10000000
 
 /* Is the open file still the one of that name? Another keep may rename it. */
 static bool
@@ -35,22 +38,35 @@ close_failed(int fd)
 	return -1;
 }
 
-/* Open the file and lock it; -1 with errno set, EWOULDBLOCK if others do. */
+/* Open and lock the file of that name; -1 with errno set. */
+static int
+try_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_NONBLOCK | O_CLOEXEC, 0600);
+
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		return close_failed(fd);
+	if (is_current(fd, path))
+		return fd;
+	errno = EWOULDBLOCK;
+	return close_failed(fd);
+}
+
 static int
 open_locked(const char *path)
 {
-	for (int i = 0; i < OPEN_TRIES; i++) {
-		int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
-		    O_NONBLOCK | O_CLOEXEC, 0600);
+	const struct timespec pause = { 0, LOCK_PAUSE_NS };
+	int fd = try_open(path);
 
-		if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1)
-			return fd == -1 ? -1 : close_failed(fd);
-		if (is_current(fd, path))
-			return fd;
-		close(fd);
+	for (int i = 1; fd == -1 && errno == EWOULDBLOCK && i < LOCK_TRIES;
+	    i++) {
+		nanosleep(&pause, NULL);
+		fd = try_open(path);
 	}
-	errno = EWOULDBLOCK;
-	return -1;
+	return fd;
 }
 
 /* Make the names in the file's folder durable. */
@@ -67,6 +83,15 @@ sync_folder(const char *path)
 	free(copy);
 }
 
+/* Who gives /dev/null as the file does not want the lines. */
+static bool
+is_device(int fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) == 0 && S_ISCHR(file.st_mode);
+}
+
 static int
 write_all(int fd, const char *bytes, size_t length)
 {
@@ -80,7 +105,7 @@ write_all(int fd, const char *bytes, size_t length)
 			length -= (size_t)count;
 		}
 	}
-	return fdatasync(fd);
+	return fdatasync(fd) == 0 || is_device(fd) ? 0 : -1;
 }
 
 /* Is there half a line at the end, from a crash amid writing? */

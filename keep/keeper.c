@@ -177,8 +177,7 @@ tell_room(struct keeper *keeper)
 static bool
 is_full_disk(int error)
 {
-	return error == ENOSPC || error == EDQUOT || error == EFBIG ||
-	    error == EIO;
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
 /* Nobody reads the answers, or they cannot be written. */

@@ -2,9 +2,12 @@
  * keep: runs one stage of a pipeline and starts it again when it dies, without
  * losing a line: what the stage has not answered it is given once more.
  */
+#include <err.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "dead_letters.h"
@@ -93,19 +96,16 @@ parse_options(int argc, char *argv[])
 	return options;
 }
 
-/* Were it closed, messages would go into the next pipe that is opened. */
+/* What is closed would be taken by the next pipe that is opened. */
 static void
-open_errors(void)
+check_descriptors(void)
 {
-	int fd;
-
-	if (fcntl(STDERR_FILENO, F_GETFD) != -1)
-		return;
-	fd = open("/dev/null", O_WRONLY);
-	if (fd != -1 && fd != STDERR_FILENO) {
-		dup2(fd, STDERR_FILENO);
-		close(fd);
-	}
+	if (fcntl(STDERR_FILENO, F_GETFD) == -1)
+		exit(EX_IOERR);	/* nobody would hear why it does not work */
+	if (fcntl(STDIN_FILENO, F_GETFD) == -1)
+		err(EX_IOERR, "standard input");
+	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+		err(EX_IOERR, "standard output");
 }
 
 int
@@ -113,6 +113,6 @@ main(int argc, char *argv[])
 {
 	struct keeper_options options = parse_options(argc, argv);
 
-	open_errors();
+	check_descriptors();
 	return keeper_run(&options);
 }

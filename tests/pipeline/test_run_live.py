@@ -189,7 +189,7 @@ def test_half_a_line_that_a_dead_reader_left_costs_nothing(tmp_path):
             wait_for(lambda: count_waiting(stream) > 60000, 10, "half a line")
         old = pipeline.kill("slack-reader")
         pipeline.kill("keep-attach-fetch", signal.SIGCONT)
-        wait_for(lambda: pipeline.pid("slack-reader") not in (None, old), 5,
+        wait_for(lambda: pipeline.pid("slack-reader") not in (None, old), 15,
                  "the return of slack-reader")
         wait_for_texts(pipeline, {large})
         assert not any("error" in record for record in pipeline.records())
