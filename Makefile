@@ -112,12 +112,17 @@ test:
 	./run.sh --install-for-tests
 	$(MAKE) check
 
+# The judge torments the pipeline by the same dice each time, and by others.
+DICE := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+
 # The unit tests and the programs' tests run on the sanitized build, too.
 check: all build/chaos.so
 	$(MAKE) unit
 	$(MAKE) SANITIZE=1 all unit
 	ULTRON_BIN=build/asan/bin $(PYTEST) -n $(WORKERS) tests/programs
-	$(PYTEST) -n $(WORKERS) tests
+	@echo 'judge: seeds 20261122 and $(DICE)'
+	ULTRON_JUDGE_SEED=$(DICE) $(PYTEST) -n 3 tests/judge
+	$(PYTEST) -n $(WORKERS) --ignore tests/judge tests
 
 # How long to torment the pipeline, and by which dice; none: one of its own.
 MINUTES = 30

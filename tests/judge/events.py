@@ -1,0 +1,82 @@
+"""What is said during a run. Each event holds its id, and all its bytes follow
+from the run's seed and the id: who knows those knows what must come out.
+
+An id is SOURCE.EPOCH.NUMBER. The number tells the events of a source apart,
+the epoch the attempts to hand in the same one.
+"""
+import json
+import random
+import re
+import typing
+
+MARK = re.compile(rb"J:([a-z]\d*\.\d+\.\d+);")
+CHANNELS = ("C0EXAMPLE1", "C0EXAMPLE2", "C0PRIVATE1")
+TYPES = ("message", "message", "message", "api_message", "delivery")
+LARGE_BYTES = 200_000
+WORDS = ("build", "passed", "crash", "Übergröße", "日本語", "🙂", "\u2028",
+         "quote\"d", "back\\slash", "tab\tbed", "</script>", "&amp;",
+         ":x:", ":warning:", "fatal exception", "ANR in", "{}", "[]", "\x7f")
+# As they must stay, in whatever form JSON allows.
+ODDITIES = (b'"big":123456789012345678901234567890',
+            b'"real":1.50e+300,"minus":-0.0',
+            b'"escapes":"\\u0041\\/\\ud83d\\ude00\\u0000\\b"',
+            b'"unknown":{"a":[1,[2,{"b":null}],true],"":{}}',
+            b'"same":1,"same":2',
+            b'"space" : [ 1 , 2 ]')
+
+
+class Id(typing.NamedTuple):
+    """What an id says."""
+    source: str
+    epoch: int
+    number: int
+
+    @classmethod
+    def parse(cls, text):
+        source, epoch, number = text.split(".")
+        return cls(source, int(epoch), int(number))
+
+    def __str__(self):
+        return f"{self.source}.{self.epoch}.{self.number}"
+
+
+def find_id(line):
+    """The id in the bytes of a record, or None."""
+    found = MARK.search(line)
+    return found[1].decode() if found else None
+
+
+def make_text(seed, event_id, word=""):
+    """What the event says; a word in it may be poison."""
+    dice = random.Random(f"{seed} {event_id} text")
+    words = [f"J:{event_id};", *filter(None, [word]),
+             *dice.choices(WORDS, k=dice.randrange(12))]
+    if dice.randrange(400) == 0:
+        words += words[1:] + ["large"]
+        words *= dice.randrange(LARGE_BYTES) // len(" ".join(words)) + 1
+    return " ".join(words)
+
+
+def make_line(seed, event_id, word=""):
+    """What is handed in to the inbox, without LF: one JSON object."""
+    dice = random.Random(f"{seed} {event_id} line")
+    text = json.dumps(make_text(seed, event_id, word),
+                      ensure_ascii=dice.random() < 0.5)
+    members = [b'"type":"%s"' % dice.choice(TYPES).encode(),
+               b'"channel":"%s"' % dice.choice(CHANNELS).encode(),
+               b'"text":' + text.encode()]
+    members += dice.sample(ODDITIES, dice.randrange(3))
+    dice.shuffle(members)
+    return b"{" + b",".join(members) + b"}"
+
+
+def make_file(seed, event_id):
+    """The content of the file that a message of Slack carries, or None."""
+    dice = random.Random(f"{seed} {event_id} file")
+    if dice.randrange(25):
+        return None
+    return f"{event_id}\n" + "fatal exception\n" * dice.randrange(2000)
+
+
+def choose_channel(seed, event_id):
+    return random.Random(f"{seed} {event_id} channel").choice(CHANNELS)
