@@ -286,7 +286,7 @@ start() { # STAGE PROGRAM ARGUMENTS...
 # Start a stage under keep. A TERM to all processes is for slack-reader: the
 # others end behind it, when all is through.
 start_kept() { # STAGE ARGUMENTS...
-	trap '' TERM
+	trap '' TERM USR1 # it asks for USR1 when it is up
 	stage=$1 hang=$STAGE_HANG begin=''
 	shift
 	[ "$stage" != stats ] || [ -z "$is_torn" ] || begin=--begin-line
@@ -358,7 +358,7 @@ open_pipe() { # NAME
 # Start all, each reading what the one before it writes. All processes are
 # children of this shell and die with it.
 start_line() {
-	after=$(find_checkpoint) kept=''
+	after=$(find_checkpoint) kept='' ends=''
 	open_pipe attach-fetch
 	(start_reader) <&3 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
 	reader=$!
@@ -390,13 +390,22 @@ pid_of_keep() { # STAGE
 	done
 }
 
-# The status of a child; a signal to this shell does not end the wait.
+# The status of a child, as often as one asks; a signal to this shell does not
+# end the wait, but may take the place of the status.
 await() { # PID
+	for end in $ends; do
+		[ "${end%:*}" != "$1" ] || return "${end#*:}"
+	done
 	while :; do
 		wait "$1"
 		status=$?
-		kill -0 "$1" 2>/dev/null || return "$status"
+		kill -0 "$1" 2>/dev/null || break
 	done
+	wait "$1"
+	again=$?
+	[ "$again" -eq 127 ] || status=$again
+	ends="$ends $1:$status"
+	return "$status"
 }
 
 describe_death() { # STATUS
@@ -420,11 +429,9 @@ note_end() { # NAME STATUS
 		deaths="${deaths:+$deaths, }$1 $(describe_death "$2")"
 }
 
-# Who does not end in time is killed.
+# Who does not end in time is killed. The sleep ends with who waits for it.
 kill_after() { # SECONDS
-	trap '' INT HUP
-	sleep "$1" &
-	trap 'kill $!; exit' TERM
+	setpriv --pdeathsig KILL sleep "$1" &
 	wait $!
 	for entry in ":$reader" $kept; do
 		kill -KILL "${entry#*:}"
@@ -439,7 +446,7 @@ await_line() {
 	await "$last"
 	last_status=$?
 	kill -TERM "$reader" 2>/dev/null
-	(kill_after 10) >/dev/null 2>&1 3<&- 4>&- 9>&- &
+	(trap '' INT HUP && kill_after 10) >/dev/null 2>&1 3<&- 4>&- 9>&- &
 	alarm=$!
 	await "$reader"
 	read_status=$?
@@ -450,22 +457,32 @@ await_line() {
 	done
 	note_end "keep of stats" "$last_status"
 	[ "$last_status" -le 128 ] || is_torn=1
-	kill "$alarm" 2>/dev/null
-	wait "$alarm" 2>/dev/null
+	{
+		kill -KILL "$alarm" # TERM is lost on a shell that begins
+		wait "$alarm"
+	} 2>/dev/null
 	rm -f "$running"/*.pid "$running"/*.status
+	reader=''
+	# All that the last stage answered has left then, which it cannot know.
+	[ "$last_status" -ne 0 ] ||
+		"$bin/stats" --snapshot "$STATE/stats.json" --passed </dev/null
 }
 
-# With --stay the dashboard outlives the recording; what ended its input ends
-# it then, too, when it is asked to.
+# With --stay the dashboard outlives the recording, until it is asked to end.
+# It does not outlive a death before it.
 stay() {
-	await "$(pid_of_keep classifier)"
+	is_whole=1
+	for entry in ":$reader" ${kept%% ws-broadcast:*}; do
+		await "${entry#*:}" || is_whole=''
+	done
 	shown=$(pid_of_keep ws-broadcast)
-	while [ -z "$stopping" ] && kill -0 "$shown" 2>/dev/null; do
+	while [ -n "$is_whole" ] && [ -z "$stopping" ] &&
+		kill -0 "$shown" 2>/dev/null; do
 		wait "$shown"
 	done
 	while kill -0 "$shown" 2>/dev/null; do
 		terminate_stage ws-broadcast
-		sleep 0.2
+		sleep 0.2 9>&-
 	done
 }
 
@@ -484,9 +501,9 @@ stop() {
 # gone: all of a line hold this lock.
 await_earlier_line() {
 	exec 4>&- 4>>"$running/line"
-	flock -n 4 && return
+	flock -n 4 9>&- && return
 	say "waiting for the processes of an earlier start to end"
-	until [ -n "$stopping" ] || flock -w 1 4; do
+	until [ -n "$stopping" ] || flock -w 1 4 9>&-; do
 		:
 	done
 }
@@ -503,7 +520,7 @@ find_next_pause() { # PAUSE
 }
 
 pause() { # SECONDS
-	sleep "$1" >/dev/null 3<&- 4>&- 9>&- &
+	sleep "$1" >/dev/null 2>&1 3<&- 4>&- 9>&- &
 	wait $!
 }
 
@@ -529,7 +546,7 @@ may_go_on() {
 # Does the file that records are appended to end amid one?
 is_output_torn() {
 	output=/proc/$$/fd/1
-	[ -f "$output" ] && [ -s "$output" ] && [ -n "$(tail -c 1 "$output")" ]
+	[ -f "$output" ] && [ -s "$output" ] && [ -n "$(tail -c 1 "$output" | tr '\0' x)" ]
 }
 
 # Keep the line running until its input ends or somebody stops it.
@@ -641,7 +658,9 @@ dedicate_folder() {
 		[ ! -e "$STATE/journal" ] || [ "$mode" = live ] || fail "$EX_CONFIG" \
 			"$STATE holds a journal: give the demo another --state DIR"
 		rm -f "$STATE"/stats.json*
-		echo "$mode" >"$STATE/ultron"
+		if ! { echo "$mode" >"$STATE/ultron" && sync "$STATE/ultron"; }; then
+			fail "$EX_CONFIG" "cannot write in $STATE"
+		fi
 	fi
 	case $mode in
 	live) identify_run && return ;;
@@ -668,11 +687,12 @@ open_state() {
 	claim_folder "$STATE"
 	(: >>"$STATE/lock") 2>/dev/null || fail "$EX_CONFIG" "cannot write in $STATE"
 	exec 9>>"$STATE/lock"
-	flock -n 9 || fail "$EX_UNAVAILABLE" \
+	flock -w 1 9 || fail "$EX_UNAVAILABLE" \
 		"another pipeline runs on $STATE: stop it or give another --state DIR"
-	dedicate_folder
 	running=$STATE/running
 	mkdir -p "$running" || fail "$EX_CONFIG" "cannot make $running"
+	await_earlier_line
+	dedicate_folder
 	clear_running
 	make_pipes
 	[ -n "$offline" ] || mkdir -p "$SPOOL"
@@ -755,6 +775,7 @@ parse_options() {
 	done
 	: "${mode:=live}"
 	[ -z "$speed" ] || ! is_live || wrong_use "--speed is for recordings"
+	[ -z "$staying" ] || ! is_live || wrong_use "--stay is for recordings"
 }
 
 # A day in about three minutes, over and over, from the examples; what is set
@@ -857,7 +878,8 @@ main() {
 	prepare
 	exec 3<&0
 	trap stop TERM INT HUP
-	trap 'print_status >&2' USR1
+	trap '(print_status >&2)' USR1
+	trap '' PIPE # of the log, say
 	open_log
 	run_line
 	result=$?

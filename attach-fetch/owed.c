@@ -13,6 +13,7 @@
 
 #include "buffer.h"
 #include "memory.h"
+#include "program.h"
 #include "spool.h"
 
 #define FILE_BYTES ((off_t)OWED_SLOTS * OWED_SLOT_BYTES)
@@ -71,7 +72,7 @@ read_file(struct owed *owed)
 		if (count > 0)
 			at += count;
 		else if (errno != EINTR)
-			err(EX_CONFIG, "read the list of late files");
+			err(program_failure(errno), "read the list of late files");
 }
 
 struct owed *
@@ -82,7 +83,7 @@ owed_open(int folder)
 	owed->folder = folder;
 	owed->fd = -1;
 	if (open_file(owed) == -1 && !spool_lacks_room(errno))
-		err(EX_CONFIG, "open the list of late files in the spool");
+		err(program_failure(errno), "open the list of late files in the spool");
 	if (owed->fd != -1)
 		read_file(owed);
 	return owed;

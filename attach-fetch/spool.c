@@ -18,6 +18,7 @@
 #include "blob_index.h"
 #include "clock.h"
 #include "memory.h"
+#include "program.h"
 #include "recent.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -219,7 +220,7 @@ walk(struct spool *spool, int folder,
 	struct dirent *entry;
 
 	if (directory == NULL)
-		err(EX_CONFIG, "read the spool");
+		err(program_failure(errno), "read the spool");
 	while ((entry = readdir(directory)) != NULL)
 		if (entry->d_name[0] != '.')
 			take(spool, entry->d_name);
@@ -285,12 +286,13 @@ static int
 make_folder(int parent, const char *path)
 {
 	if (mkdirat(parent, path, 0700) == -1 && errno != EEXIST)
-		err(is_full(errno) ? EX_TEMPFAIL : EX_CONFIG,
+		err(program_failure(errno),
 		    "make the folder %s of the spool", path);
 
 	int folder = open_folder(parent, path);
 	if (folder == -1)
-		err(EX_CONFIG, "open the folder %s of the spool", path);
+		err(program_failure(errno), "open the folder %s of the spool",
+		    path);
 	return folder;
 }
 
@@ -304,7 +306,7 @@ lock(const struct spool *spool, const char *path)
 		if (flock(spool->folder, LOCK_EX | LOCK_NB) == 0)
 			return;
 		if (errno != EWOULDBLOCK)
-			err(EX_CONFIG, "lock the spool %s", path);
+			err(program_failure(errno), "lock the spool %s", path);
 		nanosleep(&pause, NULL);
 	}
 	errx(EX_TEMPFAIL, "another process writes to the spool %s", path);

@@ -507,6 +507,10 @@ retry(void *arg)
 
 	if (keeper->phase != ASIDE)
 		return;
+	if (keeper->verdict != 0) {
+		finish(keeper, keeper->verdict);
+		return;
+	}
 	keeper->deaths = DEATHS_MAX - 1;
 	start(keeper);
 }

@@ -233,3 +233,21 @@ program_seconds(const struct program *program, const char *option,
 		    option, least, most, text);
 	return value;
 }
+
+int
+program_failure(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EIO:
+	case EINTR:
+	case EAGAIN:
+		return EX_TEMPFAIL;
+	default:
+		return EX_CONFIG;
+	}
+}

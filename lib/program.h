@@ -37,6 +37,13 @@ void program_usage(const struct program *program, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
 /*
+ * With what to end after a file could not be used, with errno `error`: EX_CONFIG
+ * where somebody has to mend rights or names, EX_TEMPFAIL where it may pass by
+ * itself, as a full disk.
+ */
+int program_failure(int error);
+
+/*
  * The argument of an option as a number within limits; suffixes KiB, MiB, GiB
  * where bytes are meant, decimals where seconds are. Wrong use exits EX_USAGE.
  */

@@ -15,6 +15,7 @@
 #include "json_scan.h"
 #include "line_reader.h"
 #include "memory.h"
+#include "program.h"
 #include "record.h"
 
 #define BACKLOG 64
@@ -115,10 +116,10 @@ remove_stale(const struct sockaddr_un *address)
 		errx(EX_TEMPFAIL, "inbox %s: another process listens there",
 		    path);
 	if (errno != ECONNREFUSED && errno != ENOENT)
-		err(EX_CONFIG, "inbox %s: ask whether anybody listens", path);
+		err(program_failure(errno), "inbox %s: ask whether anybody listens", path);
 	close(probe);
 	if (unlink(path) == -1 && errno != ENOENT)
-		err(EX_CONFIG, "inbox %s", path);
+		err(program_failure(errno), "inbox %s", path);
 }
 
 static int
@@ -134,7 +135,7 @@ open_listener(const char *path)
 	status = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	umask(before);
 	if (status == -1 || listen(fd, BACKLOG) == -1)
-		err(EX_CONFIG, "inbox %s", path);
+		err(program_failure(errno), "inbox %s", path);
 	return fd;
 }
 

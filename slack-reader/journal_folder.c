@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "program.h"
 
 #define SUFFIX ".ndjson"
 #define DATE_LENGTH 10
@@ -92,7 +93,7 @@ list_files(struct journal_folder *folder)
 	struct stat status;
 
 	if (dir == NULL)
-		err(EX_CONFIG, "journal: list %s", folder->path);
+		err(program_failure(errno), "journal: list %s", folder->path);
 	while (errno = 0, (entry = readdir(dir)) != NULL) {
 		struct journal_file file = { 0 };
 
@@ -104,7 +105,7 @@ list_files(struct journal_folder *folder)
 		add_file(folder, &file);
 	}
 	if (errno != 0)
-		err(EX_CONFIG, "journal: list %s", folder->path);
+		err(program_failure(errno), "journal: list %s", folder->path);
 	closedir(dir);
 	if (folder->count > 1)
 		qsort(folder->files, folder->count, sizeof *folder->files,
@@ -117,14 +118,14 @@ lock_folder(struct journal_folder *folder)
 	folder->lock = openat(folder->fd, "lock",
 	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (folder->lock == -1)
-		err(EX_CONFIG, "journal: open %s/lock", folder->path);
+		err(program_failure(errno), "journal: open %s/lock", folder->path);
 	if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
 		return;
 	if (errno == EWOULDBLOCK)
 		errx(EX_TEMPFAIL, "journal: another process writes in %s: stop"
 		    " it, or choose another folder for this one",
 		    folder->path);
-	err(EX_CONFIG, "journal: lock %s/lock", folder->path);
+	err(program_failure(errno), "journal: lock %s/lock", folder->path);
 }
 
 /* Not every file system can sync a folder by itself (EINVAL). */
@@ -151,11 +152,11 @@ void
 journal_folder_open(struct journal_folder *folder, const char *path)
 {
 	if (mkdir(path, 0700) == -1 && errno != EEXIST)
-		err(EX_CONFIG, "journal: make the folder %s", path);
+		err(program_failure(errno), "journal: make the folder %s", path);
 	*folder = (struct journal_folder){ .path = xstrdup(path) };
 	folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd == -1)
-		err(EX_CONFIG, "journal: open the folder %s", path);
+		err(program_failure(errno), "journal: open the folder %s", path);
 	lock_folder(folder);
 	list_files(folder);
 	sync_names(folder, folder->fd);

@@ -15,6 +15,7 @@
 #include "draft.h"
 #include "journal_scan.h"
 #include "memory.h"
+#include "program.h"
 #include "stamp.h"
 
 #define BLOCK_BYTES 65536
@@ -247,7 +248,7 @@ journal_repair(struct journal_folder *folder)
 		return -1;
 	if (open_ending(&ending, folder, folder->count - 1,
 	    O_RDWR | O_APPEND) == -1)
-		err(EX_CONFIG, "journal: open %s/%s", folder->path,
+		err(program_failure(errno), "journal: open %s/%s", folder->path,
 		    ending.name);
 	cut_tail(&ending);
 

@@ -19,6 +19,7 @@ struct counters {
 	bool counts_once;	/* a seq up to `seq` is passed over */
 	int64_t seq;		/* the highest that came */
 	int64_t checkpoint;	/* the highest that surely left */
+	int64_t answered;	/* the highest that was answered */
 	int64_t generation;	/* of the snapshot: how often it was written */
 	int64_t records;
 	int64_t messages;

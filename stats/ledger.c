@@ -63,6 +63,7 @@ write_snapshot(struct ledger *ledger)
 
 	ledger->tried_ms = clock_steady_ms();
 	counters->checkpoint = ledger->passage.passed;
+	counters->answered = ledger->passage.written;
 	counters->generation++;
 	if (snapshot_save(ledger->path, counters) == -1) {
 		counters->generation--;
@@ -113,18 +114,22 @@ judge_failure(const struct ledger *ledger)
 }
 
 int
-ledger_load(struct ledger *ledger)
+ledger_load(struct ledger *ledger, bool has_passed)
 {
+	struct counters *counters = ledger->counters;
 	int status = EX_OK;
 
 	if (redo_log_open(ledger->log) == -1)
 		status = judge_failure(ledger);
 	if (status != EX_OK)
 		return status;
-	if (snapshot_load(ledger->path, ledger->counters) == -1)
+	if (snapshot_load(ledger->path, counters) == -1)
 		return EX_CONFIG;
-	redo_log_replay(ledger->log, ledger->counters);
-	passage_start(&ledger->passage, ledger->counters->checkpoint);
+	redo_log_replay(ledger->log, counters);
+	if (has_passed && counters->answered > counters->checkpoint &&
+	    counters->answered <= counters->seq)
+		counters->checkpoint = counters->answered;
+	passage_start(&ledger->passage, counters->checkpoint);
 	save(ledger);
 	return EX_OK;
 }

@@ -17,10 +17,11 @@ struct ledger *ledger_new(const char *path, struct counters *counters);
 void ledger_free(struct ledger *ledger);
 
 /*
- * Go on from what earlier starts left. Returns 0 or an exit status with the
- * reason reported.
+ * Go on from what earlier starts left; has_passed says that all which the last
+ * one answered went all the way. Returns 0 or an exit status with the reason
+ * reported.
  */
-int ledger_load(struct ledger *ledger);
+int ledger_load(struct ledger *ledger, bool has_passed);
 
 /* A record is going to be answered, and was counted or had been before. */
 void ledger_take(struct ledger *ledger, struct record *record,

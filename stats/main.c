@@ -19,13 +19,14 @@
 
 static const struct program_option option_list[] = {
 	{ "snapshot", 's', "FILE", "keep the counts here, go on from them" },
+	{ "passed", 'p', NULL, "all answered before has left: note it, end" },
 	{ "summary", 'S', NULL, "print a table on stderr at the end" },
 	{ NULL, 0, NULL, NULL },
 };
 
 static const struct program program = {
 	.name = "stats",
-	.synopsis = "[--snapshot FILE] [--summary]",
+	.synopsis = "[--snapshot FILE [--passed]] [--summary]",
 	.purpose = "Count the records that pass, unchanged, from standard input"
 	    " to standard output.",
 	.example = "stats --summary < day.ndjson > /dev/null",
@@ -34,6 +35,7 @@ static const struct program program = {
 
 struct options {
 	const char *snapshot_path;
+	bool passed;
 	bool summary;
 };
 
@@ -53,10 +55,14 @@ parse_options(int argc, char *argv[])
 	while ((key = program_option(&program, argc, argv)) != -1) {
 		if (key == 's')
 			options.snapshot_path = optarg;
+		else if (key == 'p')
+			options.passed = true;
 		else
 			options.summary = true;
 	}
 	program_no_arguments(&program, argc, argv);
+	if (options.passed && options.snapshot_path == NULL)
+		program_usage(&program, "--passed needs --snapshot");
 	return options;
 }
 
@@ -97,7 +103,7 @@ prepare(struct stats *stats)
 	stats->counters->counts_once = true;
 	stats->ledger = ledger_new(stats->options.snapshot_path,
 	    stats->counters);
-	return ledger_load(stats->ledger);
+	return ledger_load(stats->ledger, stats->options.passed);
 }
 
 /* Where not all was answered the log knows better than a last snapshot. */
@@ -129,7 +135,7 @@ main(int argc, char *argv[])
 
 	int status = prepare(&stats);
 
-	if (status == EX_OK) {
+	if (status == EX_OK && !stats.options.passed) {
 		status = record_loop(&filter, &stats);
 		status = finish(&stats, status);
 	}

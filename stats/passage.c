@@ -62,5 +62,6 @@ passage_look_after(struct passage *passage)
 void
 passage_end(struct passage *passage)
 {
-	passage->passed = passage->answered;
+	if (!passage->is_pipe)
+		passage->passed = passage->answered;
 }

@@ -29,7 +29,10 @@ void passage_answer(struct passage *passage, int64_t seq);
 void passage_look_before(struct passage *passage);
 void passage_look_after(struct passage *passage);
 
-/* All was written, and nothing will be in the way of it any more. */
+/*
+ * All was written. Of a pipe we do not learn whether somebody took it: who
+ * knows that keep ended well tells it afterwards (stats --passed).
+ */
 void passage_end(struct passage *passage);
 
 #endif

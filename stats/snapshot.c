@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "clock.h"
 #include "memory.h"
+#include "program.h"
 #include "tally.h"
 
 #define SNAPSHOT_BYTES_MAX (8 * 1024 * 1024)
@@ -34,6 +35,7 @@ static const struct {
 	{ "attachment_bytes", offsetof(struct counters, attachment_bytes) },
 	{ "bytes_scanned", offsetof(struct counters, bytes_scanned) },
 	{ "generation", offsetof(struct counters, generation) },
+	{ "answered", offsetof(struct counters, answered) },
 }, tallies[] = {
 	{ "classes", offsetof(struct counters, classes) },
 	{ "types", offsetof(struct counters, types) },
@@ -201,6 +203,13 @@ read_file(const char *path)
 
 	char *text = xmalloc(SNAPSHOT_BYTES_MAX + 1);
 	size_t length = fread(text, 1, SNAPSHOT_BYTES_MAX, file);
+	int error = ferror(file) ? errno : 0;
+	if (error != 0) {
+		free(text);
+		fclose(file);
+		errno = error;
+		return NULL;
+	}
 	text[length] = '\0';
 	fclose(file);
 	return text;
@@ -213,10 +222,8 @@ snapshot_load(const char *path, struct counters *counters)
 
 	if (text == NULL && errno == ENOENT)
 		return 0;
-	if (text == NULL) {
-		warn("open %s", path);
-		return -1;
-	}
+	if (text == NULL)
+		err(program_failure(errno), "read %s", path);
 
 	cJSON *root = cJSON_Parse(text);
 	free(text);

@@ -75,7 +75,8 @@ insert_entry(struct tally *tally, const char *name)
 	entry->name = xstrdup(name);
 	if (tsearch(entry, &tally->tree, compare_entries) == NULL)
 		abort();	/* out of memory */
-	tally->names++;
+	if (strcmp(name, TALLY_REST) != 0)	/* it is in a file, perhaps */
+		tally->names++;
 	return entry;
 }
 

@@ -23,8 +23,6 @@ POISONS = ("kill", "abort", "half", "exit", "hang")
 POISONED = "classifier"     # the stage that poison.py stands before
 KEEPS = tuple(f"keep-{stage}" for stage in STAGES)
 # What a kill -9 of them ends is the whole line.
-VITAL = ("slack-reader", *KEEPS)
-ROW_MOST = 2                # deaths of the whole line, one behind the other
 CROWD = 50                  # events of each client
 HOUR_US = 3600 * 1000000
 
@@ -38,13 +36,6 @@ class Fault(typing.NamedTuple):
     @property
     def name(self):
         return f"{self.kind} {self.target}".strip()
-
-    @property
-    def is_fatal(self):
-        """Does the whole line die of it?"""
-        return "dies" in self.target or (
-            self.kind in ("kill -9", "full disk")
-            and self.target.removeprefix("kill -9 ") in VITAL)
 
 
 @dataclasses.dataclass
@@ -102,23 +93,17 @@ class Tormentor:
             fault.name.startswith(word) for word in words)]
 
     def deal(self, words):
-        """For ever: all kinds in turn, in an order of chance, then again.
-        run.sh pauses longer each time where lines die one behind the other,
-        which is meant so: that is not provoked where there is a choice."""
-        row = 0
+        """For ever: all kinds in turn, in an order of chance, then again."""
         while True:
             deck = self.choose(words)
             quick = [fault for fault in deck if fault.is_quick]
             self.dice.shuffle(deck)
             while deck:
-                rest = [fault for fault in deck if not fault.is_fatal]
-                fault = rest[0] if row >= ROW_MOST and rest else deck[0]
-                deck.remove(fault)
+                fault = deck.pop()
                 faults = [fault]
                 others = [one for one in quick if one.target != fault.target]
                 if others and self.dice.random() < 0.2:
                     faults.append(self.dice.choice(others))
-                row = row + 1 if any(f.is_fatal for f in faults) else 0
                 yield faults
 
     async def torment(self, seconds, words=(), cycle=6.0):

@@ -31,7 +31,14 @@ def count(*lines, path=None, options=()):
     done = run_program("stats", *arguments, stdin=b"".join(lines))
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"".join(lines)
-    return json.loads(path.read_text()) if path else done.stderr.decode()
+    return note_passed(path) if path else done.stderr.decode()
+
+
+def note_passed(path):
+    """As run.sh does when all that was answered went all the way."""
+    done = run_program("stats", "--snapshot", path, "--passed")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    return json.loads(path.read_text())
 
 
 @pytest.fixture
@@ -225,7 +232,7 @@ def rich_lines(number, long_every=0):
 def counts_of(snapshot):
     return {key: value for key, value in snapshot.items() if key not in (
         "uptime", "snapshot", "generation", "rate_1m", "rate_5m",
-        "latency_ms")}
+        "latency_ms", "answered")}
 
 
 def read_counts(path):
@@ -429,7 +436,7 @@ class Stats:
     def end(self):
         self.child.stdin.close()
         assert self.child.wait(10) == 0
-        return json.loads(self.path.read_text())
+        return note_passed(self.path)
 
 
 def wait_for(condition, seconds=10):
@@ -604,6 +611,25 @@ def test_the_checkpoint_is_what_the_reader_surely_passed_on(path):
         assert stats.end()["checkpoint"] == 5
 
 
+def test_what_keep_may_still_hold_has_not_passed(path):
+    """It may be killed, though the input has ended and all is answered."""
+    with Stats(path) as stats:
+        stats.feed(*messages(1, 5))
+        stats.child.stdin.close()
+        assert stats.child.wait(10) == 0
+    found = json.loads(path.read_text())
+    assert (found["seq"], found["checkpoint"]) == (5, 0)
+    assert note_passed(path)["checkpoint"] == 5
+    count(path=path)                    # another start that answers nothing
+    assert note_passed(path)["checkpoint"] == 5
+
+
+def test_passed_needs_a_snapshot():
+    done = run_program("stats", "--passed")
+    assert done.returncode == os.EX_USAGE
+    assert b"--passed needs --snapshot" in done.stderr
+
+
 def test_the_checkpoint_in_a_file_is_what_was_written(path, tmp_path):
     with open(tmp_path / "out", "wb") as out, \
             Stats(path, stdout=out) as stats:
@@ -646,7 +672,7 @@ def test_term_counts_and_answers_what_was_read(path):
         stats.pass_on(*messages(1, 3))
         stats.child.terminate()
         assert stats.child.wait(10) == -signal.SIGTERM
-    found = json.loads(path.read_text())
+    found = note_passed(path)
     assert (found["records"], found["seq"], found["checkpoint"]) == (3, 3, 3)
 
 
