@@ -3,7 +3,8 @@
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
+#include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +26,14 @@
 #include "stage.h"
 #include "status.h"
 #include "timers.h"
+#include "wide_pipe.h"
 #include "window.h"
 
 #define READ_BYTES 65536
-#define KEPT_BYTES (4 * READ_BYTES)
+#define AHEAD_BYTES (2 * READ_BYTES)
+#define KEPT_BYTES (16 * READ_BYTES)
 #define ANSWER_BYTES_MAX (2 * RECORD_BYTES_MAX)
+#define MAPPED_BYTES (128 * 1024)	/* and more: given back when freed */
 #define DEATHS_MAX 3			/* with the same line at the head */
 #define PAUSE_MS_LEAST 100
 #define PAUSE_MS_MOST 10000
@@ -55,12 +59,13 @@ struct keeper {
 	struct downstream *downstream;
 
 	struct event input, to_stage, from_stage, output, requests;
-	struct timer pause, patience, hang, retry;
+	struct timer pause, patience, hang, retry, status_retry;
 
 	enum phase phase;
 	bool is_input_ended;
 	bool has_ever_answered;
 	bool is_told_full;	/* that a disk is */
+	bool is_status_old;	/* that the file could not be written was said */
 	bool is_retrying;	/* the stage ends with EX_TEMPFAIL */
 	bool is_asked_to_end;	/* the stage, by a signal that we passed on */
 	int verdict;		/* what to end with when all answers are out */
@@ -104,11 +109,16 @@ is_all_answered(const struct keeper *keeper)
 	return is_all_fed(keeper) && !window_is_waiting(keeper->window);
 }
 
+/* What the stage does not take is better left in the pipe than read ahead:
+ * memory that was not touched for long is slow. */
 static bool
 wants_input(const struct keeper *keeper)
 {
+	size_t ahead;
+
+	window_to_feed(keeper->window, 0, &ahead);
 	return !is_ending(keeper) && keeper->verdict == 0 &&
-	    !window_is_full(keeper->window);
+	    ahead < AHEAD_BYTES && !window_is_full(keeper->window);
 }
 
 /* The promise that checkpoints rest on: first the old answers go out. */
@@ -129,11 +139,28 @@ is_stage_owing(const struct keeper *keeper)
 	    keeper->stage.input == -1);
 }
 
+/* A file that is not up to date is worse than none: it is tried again. */
 static void
-tell_status(const struct keeper *keeper)
+tell_status(void *arg)
 {
-	status_write(keeper->options->status_path, keeper->options->name,
-	    &keeper->stage, window_lines(keeper->window));
+	struct keeper *keeper = arg;
+	const struct keeper_options *options = keeper->options;
+
+	if (status_write(options->status_path, options->name, &keeper->stage,
+	    window_lines(keeper->window)) == 0) {
+		keeper->is_status_old = false;
+		return;
+	}
+	if (!keeper->is_status_old)
+		warn("%s: %s", options->name, options->status_path);
+	keeper->is_status_old = true;
+	timers_set(keeper->timers, &keeper->status_retry, RETRY_MS);
+}
+
+static const char *
+line_or_lines(size_t count)
+{
+	return count == 1 ? "line" : "lines";
 }
 
 /* Feed and take no more, but pass on what was taken; then end. */
@@ -208,8 +235,9 @@ pass_on(struct keeper *keeper)
 static void
 refuse_surplus(struct keeper *keeper, size_t surplus)
 {
-	warnx("%s answered %zu lines more than it was given: a stage has to"
-	    " answer each line with one", keeper->options->name, surplus);
+	warnx("%s answered %zu %s more than it was given: a stage has to"
+	    " answer each line with one", keeper->options->name, surplus,
+	    line_or_lines(surplus));
 	condemn(keeper, EX_SOFTWARE);
 }
 
@@ -235,21 +263,37 @@ end_retrying(struct keeper *keeper)
 	warnx("%s goes on", keeper->options->name);
 }
 
+/*
+ * Of the `length` bytes of whole lines the first `taken` go downstream, where
+ * nothing waits: the buffers change places, only the rest is copied.
+ */
+static void
+hand_over(struct keeper *keeper, size_t taken, size_t length)
+{
+	struct buffer *lines = downstream_lines(keeper->downstream);
+	struct buffer answers = keeper->unfinished;
+
+	keeper->unfinished = *lines;
+	keeper->unfinished.length = 0;
+	if (keeper->unfinished.capacity > KEPT_BYTES)
+		buffer_free(&keeper->unfinished);
+	buffer_append(&keeper->unfinished, answers.data + length,
+	    answers.length - length);
+	*lines = answers;
+	lines->length = taken;
+}
+
 /* Take the whole lines off what came from the stage. */
 static void
 take_whole_lines(struct keeper *keeper, size_t length)
 {
-	struct buffer *lines = downstream_lines(keeper->downstream);
-	struct buffer *unfinished = &keeper->unfinished;
-	size_t count = count_lines(unfinished->data, length);
+	const char *answers = keeper->unfinished.data;
+	size_t count = count_lines(answers, length);
 	size_t answered = window_answer(keeper->window, count);
 	size_t taken = answered == count ? length
-	    : length_of_lines(unfinished->data, length, answered);
+	    : length_of_lines(answers, length, answered);
 
-	buffer_append(lines, unfinished->data, taken);
-	buffer_consume(unfinished, length);
-	if (unfinished->length == 0 && unfinished->capacity > KEPT_BYTES)
-		buffer_free(unfinished);
+	hand_over(keeper, taken, length);
 	if (answered > 0) {
 		keeper->has_ever_answered = true;
 		keeper->deaths = 0;
@@ -405,11 +449,14 @@ pause_stage(struct keeper *keeper)
 static void
 fail_start(struct keeper *keeper)
 {
-	warn("cannot run %s", keeper->options->command[0]);
-	if (keeper->stage.starts == 1)
+	if (keeper->stage.starts == 1) {
+		warn("cannot run %s", keeper->options->command[0]);
 		finish(keeper, EX_UNAVAILABLE);
-	else
-		pause_stage(keeper);
+		return;
+	}
+	warn("cannot run %s, trying it again in %.1f s",
+	    keeper->options->command[0], (double)keeper->pause_ms / 1000);
+	pause_stage(keeper);
 }
 
 static void
@@ -442,11 +489,12 @@ is_final(const struct keeper *keeper, int status)
 static void
 describe_death(const struct keeper *keeper)
 {
+	size_t lines = window_lines(keeper->window);
 	char end[STAGE_END_BYTES];
 
 	stage_describe_end(&keeper->stage, end);
-	warnx("%s %s with %zu lines unanswered, starting it again in %.1f s",
-	    keeper->options->name, end, window_lines(keeper->window),
+	warnx("%s %s with %zu %s unanswered, starting it again in %.1f s",
+	    keeper->options->name, end, lines, line_or_lines(lines),
 	    (double)keeper->pause_ms / 1000);
 }
 
@@ -547,12 +595,21 @@ count_death(struct keeper *keeper, size_t had)
 		tell_status(keeper);
 }
 
+/* The lines it had; one that had no time to take its first one counts, too. */
+static size_t
+count_suspects(const struct keeper *keeper)
+{
+	size_t fed = window_lines_fed(keeper->window);
+
+	return fed == 0 && !is_all_fed(keeper) ? 1 : fed;
+}
+
 /* All that the dead stage had answered is taken: what now? */
 static void
 bury(struct keeper *keeper)
 {
 	int status = stage_exit_status(&keeper->stage);
-	size_t had = window_lines_fed(keeper->window);
+	size_t had = count_suspects(keeper);
 	bool was_asked = keeper->is_asked_to_end &&
 	    (status == 0 || status == 128 + keeper->stop_signal);
 
@@ -659,6 +716,9 @@ stop(struct keeper *keeper, int number)
 		finish(keeper, 128 + number);
 		return;
 	}
+	if (keeper->is_told_full || keeper->is_retrying)
+		warnx("%s: asked to end, which waits for that; asked again"
+		    " it ends at once", keeper->options->name);
 	keeper->stop_signal = number;
 	keeper->is_asked_to_end = keeper->stage.pid > 0;
 	end_input(keeper);
@@ -732,13 +792,11 @@ watch(struct keeper *keeper)
 static void
 wait_for_events(struct keeper *keeper)
 {
-	struct pollfd set = { keeper->set, POLLIN, 0 };
 	bool is_ready = keeper->input.is_always_ready && wants_input(keeper);
 
-	poll(&set, 1, is_ready ? 0 : -1);
 	if (is_ready)
 		read_input(keeper);
-	events_dispatch(keeper->set);
+	events_wait(keeper->set, is_ready ? 0 : -1);
 }
 
 /* Without a stage nothing may be left to do. */
@@ -757,7 +815,8 @@ run(struct keeper *keeper)
 	start(keeper);
 	while (keeper->phase != OVER) {
 		pass_on(keeper);
-		feed(keeper);
+		if (!keeper->to_stage.is_watched)
+			feed(keeper);
 		drain(keeper);
 		check_end(keeper);
 		if (keeper->phase == OVER)
@@ -773,6 +832,20 @@ make_event(int fd, void (*ready)(void *arg), struct keeper *keeper)
 	return (struct event){ .fd = fd, .ready = ready, .arg = keeper };
 }
 
+/*
+ * Keep and its stage wake each other all the time: that is cheaper where the
+ * one who is woken does not push the other aside, and where more goes at once.
+ * Both are wishes, not needs.
+ */
+static void
+prefer_throughput(void)
+{
+	const struct sched_param none = { 0 };
+
+	sched_setscheduler(0, SCHED_BATCH, &none);
+	widen_pipe(STDIN_FILENO);
+}
+
 static void
 open_keeper(struct keeper *keeper)
 {
@@ -783,6 +856,8 @@ open_keeper(struct keeper *keeper)
 	setenv(KEPT_HANG, hang, 1);
 	unsetenv(KEPT_RETRY);
 	keeper->set = events_open();
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	prefer_throughput();
 	keeper->timers = timers_new(keeper->set);
 	keeper->window = window_new(keeper->options->name,
 	    keeper->options->window_bytes);
@@ -804,6 +879,8 @@ open_keeper(struct keeper *keeper)
 	keeper->pause = (struct timer){ .due = start, .arg = keeper };
 	keeper->patience = (struct timer){ .due = widen, .arg = keeper };
 	keeper->hang = (struct timer){ .due = check_hang, .arg = keeper };
+	keeper->status_retry = (struct timer){ .due = tell_status,
+	    .arg = keeper };
 	keeper->retry = (struct timer){ .due = retry, .arg = keeper };
 }
 

@@ -2,6 +2,7 @@
  * keep: runs one stage of a pipeline and starts it again when it dies, without
  * losing a line: what the stage has not answered it is given once more.
  */
+#include <ctype.h>
 #include <err.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -76,6 +77,16 @@ take_option(struct keeper_options *options, int key)
 	}
 }
 
+/* It is a field of the status file, and a word of the log. */
+static void
+check_name(const char *name)
+{
+	for (; name != NULL && *name != '\0'; name++)
+		if (iscntrl((unsigned char)*name))
+			program_usage(&program,
+			    "--name: no control characters, please");
+}
+
 static struct keeper_options
 parse_options(int argc, char *argv[])
 {
@@ -91,6 +102,7 @@ parse_options(int argc, char *argv[])
 	if (optind == argc)
 		program_usage(&program, "a command is needed behind --");
 	options.command = argv + optind;
+	check_name(options.name);
 	if (options.name == NULL)
 		options.name = find_name(argv[optind]);
 	return options;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "wide_pipe.h"
 
 /* The three pipes of a start: to the stage, from it, and why exec failed. */
 struct pipes {
@@ -98,6 +99,8 @@ keep_our_ends(struct stage *stage, const struct pipes *pipes)
 	stage->output = pipes->output[0];
 	fcntl(stage->input, F_SETFL, O_NONBLOCK);
 	fcntl(stage->output, F_SETFL, O_NONBLOCK);
+	widen_pipe(stage->input);
+	widen_pipe(stage->output);
 }
 
 int
@@ -107,6 +110,7 @@ stage_start(struct stage *stage)
 	pid_t parent = getpid();
 	int error;
 
+	stage->starts++;
 	if (open_pipes(&pipes) == -1)
 		return -1;
 	stage->pid = fork();
@@ -117,7 +121,6 @@ stage_start(struct stage *stage)
 	if (error == 0)
 		error = await_exec(pipes.failure[0]);
 	close(pipes.failure[0]);
-	stage->starts++;
 	if (error == 0) {
 		keep_our_ends(stage, &pipes);
 		stage->since_us = clock_now_us();

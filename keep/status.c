@@ -1,6 +1,5 @@
 #include "status.h"
 
-#include <err.h>
 #include <stdio.h>
 
 #include "buffer.h"
@@ -17,16 +16,17 @@ print_line(FILE *stream, const char *name, const struct stage *stage,
 	    since, stage->starts > 0 ? stage->starts - 1 : 0, lines);
 }
 
-void
+int
 status_write(const char *path, const char *name, const struct stage *stage,
     size_t lines)
 {
 	struct buffer beside = { 0 };
+	int status = 0;
 	FILE *file;
 
 	if (path == NULL) {
 		print_line(stderr, name, stage, lines);
-		return;
+		return 0;
 	}
 	buffer_printf(&beside, "%s.new", path);
 	file = fopen(buffer_string(&beside), "we");
@@ -34,6 +34,7 @@ status_write(const char *path, const char *name, const struct stage *stage,
 		print_line(file, name, stage, lines);
 	if (file == NULL || fclose(file) == EOF ||
 	    rename(buffer_string(&beside), path) == -1)
-		warn("%s", path);
+		status = -1;
 	buffer_free(&beside);
+	return status;
 }

@@ -11,9 +11,9 @@
 
 /*
  * Write the line to the file, beside and renamed, or to standard error where
- * path is NULL. `lines` wait for an answer. A failure is reported.
+ * path is NULL. `lines` wait for an answer. Returns 0, or -1 with errno set.
  */
-void status_write(const char *path, const char *name,
+int status_write(const char *path, const char *name,
     const struct stage *stage, size_t lines);
 
 #endif

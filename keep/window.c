@@ -9,7 +9,7 @@
 #include "record.h"
 
 #define READ_BYTES 65536
-#define KEPT_BYTES (4 * READ_BYTES)	/* of the memory when all is answered */
+#define KEPT_BYTES (16 * READ_BYTES)	/* of the memory when all is answered */
 
 struct window {
 	const char *stage;

@@ -45,16 +45,22 @@ events_ignore(int set, struct event *event)
 	event->is_watched = false;
 }
 
-/* One at a time: what is called may close and free any other event. */
 void
 events_dispatch(int set)
+{
+	events_wait(set, 0);
+}
+
+/* One at a time: what is called may close and free any other event. */
+void
+events_wait(int set, int milliseconds)
 {
 	struct epoll_event ready;
 
 	for (int i = 0; i < CALLS_MAX; i++) {
 		const struct event *event;
 
-		if (epoll_wait(set, &ready, 1, 0) != 1)
+		if (epoll_wait(set, &ready, 1, i == 0 ? milliseconds : 0) != 1)
 			break;
 		event = ready.data.ptr;
 		event->ready(event->arg);

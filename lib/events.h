@@ -39,4 +39,8 @@ void events_ignore(int set, struct event *event);
  * any event. */
 void events_dispatch(int set);
 
+/* The same, after waiting so long, -1 for ever, for something to be ready. A
+ * signal ends the wait. */
+void events_wait(int set, int milliseconds);
+
 #endif

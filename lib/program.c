@@ -133,9 +133,18 @@ fill_options(const struct program *program, struct option *options,
 	return count;
 }
 
+/* One write a line: those of several programs meet in one log. */
+static void
+write_whole_lines(void)
+{
+	if (optind == 1)
+		setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+}
+
 int
 program_option(const struct program *program, int argc, char *argv[])
 {
+	write_whole_lines();
 	struct option options[OPTIONS_MAX + 3] = { 0 };
 	char letters[2 * OPTIONS_MAX + 1];
 	size_t count = fill_options(program, options, letters);
