@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "kept.h"
 #include "memory.h"
+#include "program.h"
 #include "secret.h"
 
 #define MADE_USER "ultron"
@@ -88,6 +90,17 @@ read_kept(struct credentials *credentials)
 	return true;
 }
 
+/* Under keep we are started again where it may pass, and say it once. */
+static void
+fail(const struct credentials *credentials)
+{
+	int error = errno;
+
+	if (!kept_is_retry())
+		warn("write %s", credentials->path);
+	exit(program_failure(error));
+}
+
 /* Written beside and renamed: the file is whole or not there. */
 static void
 keep(const struct credentials *credentials)
@@ -101,7 +114,7 @@ keep(const struct credentials *credentials)
 	if (fd == -1 || dprintf(fd, "%s:%s\n", credentials->user,
 	    credentials->password) < 0 || close(fd) == -1 ||
 	    rename(name, credentials->path) == -1)
-		err(EX_CANTCREAT, "write %s", credentials->path);
+		fail(credentials);
 	buffer_free(&beside);
 }
 
