@@ -31,6 +31,7 @@ SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
 EX_USAGE=64
 EX_NOINPUT=66
 EX_UNAVAILABLE=69
+EX_NOPERM=77
 EX_CONFIG=78
 
 usage() {
@@ -340,12 +341,21 @@ find_checkpoint() {
 		"$STATE/stats.json" 2>/dev/null
 }
 
-# Made once, so that a full disk is no hindrance later.
+# Made once, so that a full disk is no hindrance later, and again where somebody
+# removed them.
 make_pipes() {
+	mkdir -p "$running" || return
 	for stage in log $STAGES; do
-		rm -f "$running/$stage.pipe"
-		mkfifo "$running/$stage.pipe" ||
-			fail "$EX_CONFIG" "cannot write in $running"
+		[ -p "$running/$stage.pipe" ] || mkfifo "$running/$stage.pipe" ||
+			return
+	done
+}
+
+# Waits where that does not work.
+await_pipes() {
+	until [ -n "$stopping" ] || make_pipes; do
+		say "cannot write in $running, trying it again in 10 s"
+		pause 10
 	done
 }
 
@@ -397,15 +407,23 @@ await() { # PID
 		[ "${end%:*}" != "$1" ] || return "${end#*:}"
 	done
 	while :; do
-		wait "$1"
+		wait "$1" 2>/dev/null # where dash would say how it died
 		status=$?
 		kill -0 "$1" 2>/dev/null || break
 	done
-	wait "$1"
+	wait "$1" 2>/dev/null
 	again=$?
 	[ "$again" -eq 127 ] || status=$again
 	ends="$ends $1:$status"
 	return "$status"
+}
+
+# Its number may be somebody else's then.
+is_over() { # PID
+	case $ends in
+	*" $1:"*) return 0 ;;
+	*) return 1 ;;
+	esac
 }
 
 describe_death() { # STATUS
@@ -433,9 +451,7 @@ note_end() { # NAME STATUS
 kill_after() { # SECONDS
 	setpriv --pdeathsig KILL sleep "$1" &
 	wait $!
-	for entry in ":$reader" $kept; do
-		kill -KILL "${entry#*:}"
-	done
+	kill_line
 }
 
 # However the line ends, the last of it ends: the end of input walks down from
@@ -445,7 +461,7 @@ await_line() {
 	[ -z "$staying" ] || stay
 	await "$last"
 	last_status=$?
-	kill -TERM "$reader" 2>/dev/null
+	terminate_reader
 	(trap '' INT HUP && kill_after 10) >/dev/null 2>&1 3<&- 4>&- 9>&- &
 	alarm=$!
 	await "$reader"
@@ -492,15 +508,46 @@ terminate_stage() { # STAGE
 } 2>/dev/null
 
 # Ask the source to end; the end of input walks down the line.
+# shellcheck disable=SC2317  # a trap calls it
 stop() {
 	stopping=1
-	[ -z "$reader" ] || kill -TERM "$reader" 2>/dev/null
+	terminate_reader
 }
+
+# Asked again it ends now: of Slack the next start does the rest.
+# shellcheck disable=SC2317
+insist() {
+	if [ -z "$stopping" ] || [ -z "$reader" ]; then
+		stop
+		return
+	fi
+	say "asked to end again: leaving now what is not through"
+	kill_line
+}
+
+# A shell that is still to become the reader would miss the request; it has
+# nothing in its hands.
+terminate_reader() {
+	[ -n "$reader" ] && ! is_over "$reader" || return 0
+	# shellcheck disable=SC3013  # dash and busybox have it
+	if [ "/proc/$reader/exe" -ef "/proc/$$/exe" ]; then
+		kill -KILL "$reader"
+	else
+		kill -TERM "$reader"
+	fi
+} 2>/dev/null
+
+kill_line() {
+	for entry in ":$reader" $kept; do
+		is_over "${entry#*:}" || kill -KILL "${entry#*:}"
+	done
+} 2>/dev/null
 
 # Processes of an earlier line, of a shell that was killed perhaps, must have
 # gone: all of a line hold this lock.
 await_earlier_line() {
-	exec 4>&- 4>>"$running/line"
+	exec 4>&-
+	command exec 4>>"$running/line" || return
 	flock -n 4 9>&- && return
 	say "waiting for the processes of an earlier start to end"
 	until [ -n "$stopping" ] || flock -w 1 4 9>&-; do
@@ -527,6 +574,7 @@ pause() { # SECONDS
 # May the line be started again after its end? If so, say it.
 may_go_on() {
 	if [ -n "$final" ]; then
+		say "$deaths: starting again would not help, stopping"
 		result=$final
 	elif [ -n "$stopping" ] || [ -n "$is_unread" ]; then
 		result=0
@@ -554,12 +602,13 @@ run_line() {
 	lines=0 wait_seconds=0.2 result=0 is_torn=''
 	! is_output_torn || is_torn=1
 	while :; do
+		await_pipes
 		await_earlier_line
 		[ -z "$stopping" ] || return 0
 		lines=$((lines + 1))
 		start_line
 		is_torn=''
-		[ -z "$stopping" ] || stop # the request came amid the start
+		[ -z "$stopping" ] || terminate_reader # asked amid the start
 		await_line
 		[ "$(find_checkpoint)" = "$after" ] || wait_seconds=0.2
 		may_go_on || return "$result"
@@ -573,14 +622,18 @@ run_line() {
 
 # Ask each keep; one that is stopped or amid its death does not answer.
 print_status() {
-	: >"$running/asked"
+	command : >"$running/asked"
 	# shellcheck disable=SC2046  # words are wanted
 	kill -USR1 $(cat "$running"/keep-*.pid)
 	sleep 0.2
 	printf '%-14s %8s  %-27s %8s %8s\n' STAGE PID SINCE RESTARTS WAITING
-	printf '%-14s %8s  %-27s %8s %8s\n' slack-reader \
-		"$(cat "$running/slack-reader.pid")" \
-		"$(date -u -r "$running/slack-reader.pid" +%FT%T.%6NZ)" - -
+	if [ -s "$running/slack-reader.pid" ]; then
+		printf '%-14s %8s  %-27s %8s %8s\n' slack-reader \
+			"$(cat "$running/slack-reader.pid")" \
+			"$(date -u -r "$running/slack-reader.pid" +%FT%T.%6NZ)" - -
+	else
+		printf '%-14s %s\n' slack-reader 'is not up'
+	fi
 	for stage in $STAGES; do
 		file=$running/$stage.status
 		# shellcheck disable=SC3013  # dash and busybox have it
@@ -597,6 +650,8 @@ print_status() {
 # From another shell.
 show_status() {
 	running=$STATE/running
+	[ ! -e "$STATE" ] || [ -x "$STATE" ] ||
+		fail "$EX_NOPERM" "$STATE belongs to somebody else"
 	[ -e "$STATE/lock" ] || fail "$EX_UNAVAILABLE" "nothing runs on $STATE"
 	! flock -n "$STATE/lock" true ||
 		fail "$EX_UNAVAILABLE" "nothing runs on $STATE"
@@ -694,7 +749,7 @@ open_state() {
 	await_earlier_line
 	dedicate_folder
 	clear_running
-	make_pipes
+	make_pipes || fail "$EX_CONFIG" "cannot write in $running"
 	[ -n "$offline" ] || mkdir -p "$SPOOL"
 }
 
@@ -877,7 +932,8 @@ main() {
 	fi
 	prepare
 	exec 3<&0
-	trap stop TERM INT HUP
+	trap insist TERM INT
+	trap stop HUP # it comes twice by itself
 	trap '(print_status >&2)' USR1
 	trap '' PIPE # of the log, say
 	open_log

@@ -5,10 +5,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 
@@ -502,6 +504,85 @@ def test_term_right_at_the_start_is_not_lost(tmp_path):
             wait_for(reader.exists, 30, "the first process")
             pipeline.run.terminate()
             assert pipeline.run.wait(15) == 0, pipeline.said()
+
+
+def test_asked_again_it_ends_though_nobody_reads(tmp_path):
+    """Asked once it waits for who reads the records."""
+    recording = make_recording(tmp_path, 20000, per_second=20000)
+    read_end, write_end = os.pipe()
+    with Pipeline(tmp_path, "--replay", recording, "--speed", "max",
+                  "--offline", out=write_end) as pipeline:
+        os.close(write_end)
+        pipeline.wait_until_up()
+        wait_for(lambda: is_pipe_full(read_end), 20, "filling the pipe")
+        pipeline.run.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            pipeline.run.wait(1)
+        pids = [pid for pid in map(pipeline.pid, STAGES) if pid]
+        assert pids
+        pipeline.run.terminate()
+        assert pipeline.run.wait(5) == 0, pipeline.said()
+        wait_for(lambda: not any(map(is_alive, pids)), 5, "their ends")
+        assert "asked to end again" in pipeline.said()
+    os.close(read_end)
+
+
+def is_pipe_full(descriptor):
+    """What is in it does not grow any more."""
+    def waiting():
+        return struct.unpack("i", fcntl.ioctl(
+            descriptor, termios.FIONREAD, bytes(4)))[0]
+    before = waiting()
+    time.sleep(0.3)
+    return before == waiting() > 60000
+
+
+def is_alive(pid):
+    return pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_the_line_is_started_again_though_its_pipes_were_removed(tmp_path):
+    recording = make_recording(tmp_path, 2000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        wait_for(pipeline.records, 20, "the first record")
+        reader = pipeline.pid("slack-reader")
+        shutil.rmtree(pipeline.state / "running")
+        os.kill(reader, signal.SIGKILL)
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+        seqs = [record["seq"] for record in pipeline.whole_records()]
+    assert sorted(set(seqs)) == list(range(1, 2001))
+    counts = json.loads((tmp_path / "state" / "stats.json").read_text())
+    assert counts["seq"] == counts["checkpoint"] == 2000
+
+
+def test_what_no_restart_mends_ends_it_with_a_word(tmp_path):
+    """A stage that finds its configuration wrong when it is started again."""
+    recording = make_recording(tmp_path, 5000, per_second=500)
+    patterns = tmp_path / "patterns.conf"
+    patterns.write_text("crash any crash\n")
+    with Pipeline(tmp_path, "--replay", recording, "--offline",
+                  env={"PATTERNS": str(patterns)}) as pipeline:
+        pipeline.wait_until_up()
+        wait_for(pipeline.records, 20, "the first record")
+        patterns.write_text("crash any (\n")
+        pipeline.kill("scanner")
+        assert pipeline.run.wait(30) == os.EX_CONFIG, pipeline.said()
+        assert "keep of scanner ended with status 78: starting again would" \
+            " not help, stopping" in pipeline.said()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
+def test_the_status_of_somebody_else_is_not_told():
+    with tempfile.TemporaryDirectory() as state:
+        done = subprocess.run(
+            ["setpriv", "--reuid", "65534", "--clear-groups", ROOT / "run.sh",
+             "--status", "--state", state],
+            capture_output=True, text=True, check=False)
+    if "Permission denied" in done.stderr:
+        pytest.skip("the other user cannot come here")
+    assert done.returncode == os.EX_NOPERM, done.stderr
+    assert "belongs to somebody else" in done.stderr
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
