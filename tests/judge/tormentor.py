@@ -146,8 +146,12 @@ class Tormentor:
         await asyncio.sleep(max(0, rest))
 
     async def end_of(self, fault):
+        """What is not there cannot be harmed: that is somebody's mistake."""
         try:
             await fault.harm(fault.target)
+        except Gone as missing:
+            self.run.ledger.complain(
+                f"{fault.name}: {missing} was nowhere to be found")
         finally:
             self.chaos.heal()
             self.disk.empty()
@@ -182,15 +186,16 @@ class Tormentor:
 
     async def pause(self, name):
         pid = await self.find(name)
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(self.dice.uniform(0.1, 2.5))
         with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(self.dice.uniform(0.1, 2.5))
             os.kill(pid, signal.SIGCONT)
 
     async def hang(self, name):
         """Its keep has to notice, and to kill it."""
         pid = await self.find(name)
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
         end = time.monotonic() + 3 * HANG_SECONDS + RECOVERY_SECONDS
         while is_alive(pid) and time.monotonic() < end:
             await asyncio.sleep(0.02)
