@@ -345,7 +345,7 @@ find_checkpoint() {
 # removed them.
 make_pipes() {
 	mkdir -p "$running" || return
-	for stage in log $STAGES; do
+	for stage in log alarm $STAGES; do
 		[ -p "$running/$stage.pipe" ] || mkfifo "$running/$stage.pipe" ||
 			return
 	done
@@ -362,7 +362,7 @@ await_pipes() {
 # To be written to as descriptor 6 and read from as 7.
 open_pipe() { # NAME
 	# shellcheck disable=SC2094  # it is a fifo
-	exec 7<>"$running/$1.pipe" 6>"$running/$1.pipe" 7<"$running/$1.pipe"
+	command exec 7<>"$running/$1.pipe" 6>"$running/$1.pipe" 7<"$running/$1.pipe"
 }
 
 # Start all, each reading what the one before it writes. All processes are
@@ -447,11 +447,11 @@ note_end() { # NAME STATUS
 		deaths="${deaths:+$deaths, }$1 $(describe_death "$2")"
 }
 
-# Who does not end in time is killed. The sleep ends with who waits for it.
+# Who does not end in time is killed, unless the other end of standard input is
+# closed before.
 kill_after() { # SECONDS
-	setpriv --pdeathsig KILL sleep "$1" &
-	wait $!
-	kill_line
+	timeout "$1" cat
+	[ $? -ne 124 ] || kill_line
 }
 
 # However the line ends, the last of it ends: the end of input walks down from
@@ -462,8 +462,11 @@ await_line() {
 	await "$last"
 	last_status=$?
 	terminate_reader
-	(trap '' INT HUP && kill_after 10) >/dev/null 2>&1 3<&- 4>&- 9>&- &
+	open_pipe alarm
+	(trap '' INT HUP && kill_after 10) <&7 >/dev/null 2>&1 3<&- 4>&- 6>&- \
+		7<&- 9>&- &
 	alarm=$!
+	exec 7<&-
 	await "$reader"
 	read_status=$?
 	note_end slack-reader "$read_status"
@@ -473,10 +476,8 @@ await_line() {
 	done
 	note_end "keep of stats" "$last_status"
 	[ "$last_status" -le 128 ] || is_torn=1
-	{
-		kill -KILL "$alarm" # TERM is lost on a shell that begins
-		wait "$alarm"
-	} 2>/dev/null
+	exec 6>&-
+	wait "$alarm"
 	rm -f "$running"/*.pid "$running"/*.status
 	reader=''
 	# All that the last stage answered has left then, which it cannot know.

@@ -556,6 +556,20 @@ def test_the_line_is_started_again_though_its_pipes_were_removed(tmp_path):
     assert counts["seq"] == counts["checkpoint"] == 2000
 
 
+def test_who_was_stopped_is_killed_when_the_line_ends(tmp_path):
+    recording = make_recording(tmp_path, 3000, per_second=500)
+    with Pipeline(tmp_path, "--replay", recording, "--offline") as pipeline:
+        pipeline.wait_until_up()
+        wait_for(pipeline.records, 20, "the first record")
+        pipeline.kill("keep-scanner", signal.SIGSTOP)
+        pipeline.kill("keep-stats")
+        assert pipeline.run.wait(60) == 0, pipeline.said()
+        assert "keep of scanner was killed by signal 9, keep of stats was" \
+            " killed by signal 9, starting all again" in pipeline.said()
+        seqs = [record["seq"] for record in pipeline.whole_records()]
+    assert sorted(set(seqs)) == list(range(1, 3001))
+
+
 def test_what_no_restart_mends_ends_it_with_a_word(tmp_path):
     """A stage that finds its configuration wrong when it is started again."""
     recording = make_recording(tmp_path, 5000, per_second=500)
