@@ -501,11 +501,15 @@ spool_has_room(struct spool *spool, int64_t bytes)
 {
 	char name[TMP_NAME_BYTES];
 	int fd = open_tmp(spool, name);
+	/* Beyond that old files go for new ones. */
+	int64_t left = spool->limits.bytes - spool->index.bytes -
+	    spool->writing_bytes;
 	bool has_room;
 
 	if (fd == -1)
 		return !spool_lacks_room(errno);
-	has_room = can_grow(fd, bytes + SPARE_BYTES);
+	has_room = can_grow(fd, bytes + SPARE_BYTES < left
+	    ? bytes + SPARE_BYTES : left);
 	unlinkat(spool->tmp, name, 0);
 	close(fd);
 	return has_room;

@@ -50,6 +50,7 @@ INBOX_RATE, SLACK_RATE = 75, 10         # events a second, of all
 START_SECONDS, SETTLE_SECONDS, VIEWER_SECONDS = 60, 60, 15
 # Caps: the spool's is one that a run reaches, the others are the default.
 SPOOL_BYTES, DEAD_LETTER_BYTES, JOURNAL_BYTES = 4 << 20, 64 << 20, 2 << 30
+LATE_BYTES = 1 << 20                    # of the list of late files, besides
 SLACK_OPTIONS = ("--ack-deadline", "1", "--retries", "0,1,1,1,1,2,2,4,4,8",
                  "--repeats", "0.05", "--leave-tcp-open")
 PRIVATE = "ULTRON_JUDGE_MOUNTS"         # set where mounts are our own
@@ -277,7 +278,7 @@ class Run:
             stats, sorted(self.state.glob("dead-letters.ndjson*")),
             self.viewers, tormentor.recoveries, RECOVERY_SECONDS,
             [("journal", self.sizes["journal"], JOURNAL_BYTES),
-             ("spool", self.sizes["spool"], SPOOL_BYTES),
+             ("spool", self.sizes["spool"], SPOOL_BYTES + LATE_BYTES),
              ("dead letters", self.sizes["dead-letters.ndjson"],
               DEAD_LETTER_BYTES)],
             [f"{pid}: {name_of(pid)}" for pid in self.line.find_all()])
