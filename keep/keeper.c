@@ -464,6 +464,8 @@ start(void *arg)
 {
 	struct keeper *keeper = arg;
 
+	if (keeper->phase == OVER)
+		return;
 	window_rewind(keeper->window);
 	if (stage_start(&keeper->stage) == -1) {
 		fail_start(keeper);
@@ -815,7 +817,7 @@ run(struct keeper *keeper)
 	start(keeper);
 	while (keeper->phase != OVER) {
 		pass_on(keeper);
-		if (!keeper->to_stage.is_watched)
+		if (!keeper->to_stage.is_watched || is_ending(keeper))
 			feed(keeper);
 		drain(keeper);
 		check_end(keeper);
@@ -842,7 +844,8 @@ prefer_throughput(void)
 {
 	const struct sched_param none = { 0 };
 
-	sched_setscheduler(0, SCHED_BATCH, &none);
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		sched_setscheduler(0, SCHED_BATCH, &none);
 	widen_pipe(STDIN_FILENO);
 }
 

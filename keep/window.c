@@ -9,7 +9,7 @@
 #include "record.h"
 
 #define READ_BYTES 65536
-#define KEPT_BYTES (16 * READ_BYTES)	/* of the memory when all is answered */
+#define KEPT_BYTES (16 * READ_BYTES)	/* of the memory when little is held */
 
 struct window {
 	const char *stage;
@@ -64,6 +64,16 @@ window_is_full(const struct window *window)
 	    window->bytes.length - window->head >= window->bytes_max;
 }
 
+static void
+shrink(struct buffer *buffer)
+{
+	struct buffer small = { 0 };
+
+	buffer_append(&small, buffer->data, buffer->length);
+	buffer_free(buffer);
+	*buffer = small;
+}
+
 /* Move what is held to the front once that is worth it. */
 static void
 close_up(struct window *window)
@@ -76,8 +86,9 @@ close_up(struct window *window)
 	window->head = 0;
 	window->fed -= gone;
 	window->whole -= gone;
-	if (window->bytes.length == 0 && window->bytes.capacity > KEPT_BYTES)
-		buffer_free(&window->bytes);
+	if (window->bytes.length < READ_BYTES &&
+	    window->bytes.capacity > KEPT_BYTES)
+		shrink(&window->bytes);
 }
 
 char *
@@ -261,7 +272,7 @@ window_answer(struct window *window, size_t lines)
 	}
 	if (answered > 0)
 		window->head = (size_t)(at - window->bytes.data);
-	if (window->head == window->bytes.length)
+	if (window->head == window->whole)
 		close_up(window);
 	return answered;
 }
