@@ -67,6 +67,7 @@ progress_show(struct progress *progress, const struct progress_state *state)
 	append_state(&line, state,
 	    (double)(now_ns - progress->start_ns) / SECOND_NS);
 	fprintf(stderr, "\r%s\033[K", buffer_string(&line));
+	fflush(stderr);
 	buffer_free(&line);
 }
 

@@ -92,10 +92,11 @@ read_kept(struct credentials *credentials)
 
 /* Under keep we are started again where it may pass, and say it once. */
 static void
-fail(const struct credentials *credentials)
+fail(const struct credentials *credentials, const char *beside)
 {
 	int error = errno;
 
+	unlink(beside);
 	if (!kept_is_retry())
 		warn("write %s", credentials->path);
 	exit(program_failure(error));
@@ -110,11 +111,12 @@ keep(const struct credentials *credentials)
 
 	buffer_printf(&beside, "%s.%ld", credentials->path, (long)getpid());
 	name = buffer_string(&beside);
+	unlink(name);	/* of one with our number that was killed */
 	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1 || dprintf(fd, "%s:%s\n", credentials->user,
 	    credentials->password) < 0 || close(fd) == -1 ||
 	    rename(name, credentials->path) == -1)
-		fail(credentials);
+		fail(credentials, name);
 	buffer_free(&beside);
 }
 
