@@ -346,14 +346,14 @@ find_checkpoint() {
 make_pipes() {
 	mkdir -p "$running" || return
 	for stage in log alarm $STAGES; do
-		[ -p "$running/$stage.pipe" ] || mkfifo "$running/$stage.pipe" ||
-			return
+		pipe=$running/$stage.pipe
+		[ -p "$pipe" ] || { rm -f "$pipe" && mkfifo "$pipe"; } || return
 	done
 }
 
-# Waits where that does not work.
-await_pipes() {
-	until [ -n "$stopping" ] || make_pipes; do
+# What a line needs; waits where that cannot be had.
+get_ready() {
+	until [ -n "$stopping" ] || { make_pipes && await_earlier_line; }; do
 		say "cannot write in $running, trying it again in 10 s"
 		pause 10
 	done
@@ -362,14 +362,14 @@ await_pipes() {
 # To be written to as descriptor 6 and read from as 7.
 open_pipe() { # NAME
 	# shellcheck disable=SC2094  # it is a fifo
-	command exec 7<>"$running/$1.pipe" 6>"$running/$1.pipe" 7<"$running/$1.pipe"
+	[ -p "$running/$1.pipe" ] && command exec 7<>"$running/$1.pipe" 6>"$running/$1.pipe" 7<"$running/$1.pipe"
 }
 
 # Start all, each reading what the one before it writes. All processes are
 # children of this shell and die with it.
 start_line() {
-	after=$(find_checkpoint) kept='' ends=''
-	open_pipe attach-fetch
+	after=$(find_checkpoint) kept='' ends='' reader=''
+	open_pipe attach-fetch || return
 	(start_reader) <&3 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
 	reader=$!
 	write_pid slack-reader "$reader"
@@ -379,7 +379,7 @@ start_line() {
 		if [ "$stage" = stats ]; then
 			exec 6>&1 7<&-
 		else
-			open_pipe "${next%% *}"
+			open_pipe "${next%% *}" || return
 		fi
 		(start_stage "$stage") <&5 >&6 3<&- 5<&- 6>&- 7<&- 9>&- &
 		last=$!
@@ -387,6 +387,16 @@ start_line() {
 		write_pid "keep-$stage" "$last"
 	done
 	exec 5<&- 6>&-
+}
+
+# What was begun cannot be ended.
+abandon_line() {
+	exec 5<&- 6>&- 7<&-
+	kill_line
+	for entry in ":$reader" $kept; do
+		[ -z "${entry#*:}" ] || await "${entry#*:}"
+	done
+	deaths='a pipe was missing' final='' is_unread='' read_status=1 reader=''
 }
 
 # For others to read.
@@ -418,12 +428,10 @@ await() { # PID
 	return "$status"
 }
 
-# Its number may be somebody else's then.
-is_over() { # PID
-	case $ends in
-	*" $1:"*) return 0 ;;
-	*) return 1 ;;
-	esac
+# Is it a child of this shell? Else its number is somebody else's, or free.
+is_child() { # PID
+	read -r _ _ _ parent _ 2>/dev/null <"/proc/$1/stat" &&
+		[ "$parent" = $$ ]
 }
 
 describe_death() { # STATUS
@@ -450,8 +458,8 @@ note_end() { # NAME STATUS
 # Who does not end in time is killed, unless the other end of standard input is
 # closed before.
 kill_after() { # SECONDS
-	timeout "$1" cat
-	[ $? -ne 124 ] || kill_line
+	timeout -s KILL "$1" cat
+	[ $? -ne 137 ] || kill_line
 }
 
 # However the line ends, the last of it ends: the end of input walks down from
@@ -462,8 +470,8 @@ await_line() {
 	await "$last"
 	last_status=$?
 	terminate_reader
-	open_pipe alarm
-	(trap '' INT HUP && kill_after 10) <&7 >/dev/null 2>&1 3<&- 4>&- 6>&- \
+	make_pipes && open_pipe alarm
+	(trap '' INT HUP TERM && kill_after 10) <&7 >/dev/null 2>&1 3<&- 4>&- 6>&- \
 		7<&- 9>&- &
 	alarm=$!
 	exec 7<&-
@@ -512,24 +520,28 @@ terminate_stage() { # STAGE
 # shellcheck disable=SC2317  # a trap calls it
 stop() {
 	stopping=1
+	: "${asked_s:=$(date +%s)}"
 	terminate_reader
 }
 
-# Asked again it ends now: of Slack the next start does the rest.
+# Asked again it ends now: of Slack the next start does the rest. But one request
+# may come by two ways.
 # shellcheck disable=SC2317
 insist() {
 	if [ -z "$stopping" ] || [ -z "$reader" ]; then
 		stop
 		return
 	fi
+	[ $(($(date +%s) - asked_s)) -ge 2 ] || return
 	say "asked to end again: leaving now what is not through"
+	is_cut=1
 	kill_line
 }
 
 # A shell that is still to become the reader would miss the request; it has
 # nothing in its hands.
 terminate_reader() {
-	[ -n "$reader" ] && ! is_over "$reader" || return 0
+	[ -n "$reader" ] && is_child "$reader" || return 0
 	# shellcheck disable=SC3013  # dash and busybox have it
 	if [ "/proc/$reader/exe" -ef "/proc/$$/exe" ]; then
 		kill -KILL "$reader"
@@ -540,7 +552,7 @@ terminate_reader() {
 
 kill_line() {
 	for entry in ":$reader" $kept; do
-		is_over "${entry#*:}" || kill -KILL "${entry#*:}"
+		! is_child "${entry#*:}" || kill -KILL "${entry#*:}"
 	done
 } 2>/dev/null
 
@@ -577,6 +589,8 @@ may_go_on() {
 	if [ -n "$final" ]; then
 		say "$deaths: starting again would not help, stopping"
 		result=$final
+	elif [ -n "$is_cut" ]; then
+		result=1
 	elif [ -n "$stopping" ] || [ -n "$is_unread" ]; then
 		result=0
 	elif [ -z "$deaths" ] && ! is_live && [ "$read_status" -eq 0 ]; then
@@ -603,14 +617,16 @@ run_line() {
 	lines=0 wait_seconds=0.2 result=0 is_torn=''
 	! is_output_torn || is_torn=1
 	while :; do
-		await_pipes
-		await_earlier_line
+		get_ready
 		[ -z "$stopping" ] || return 0
 		lines=$((lines + 1))
-		start_line
-		is_torn=''
-		[ -z "$stopping" ] || terminate_reader # asked amid the start
-		await_line
+		if start_line; then
+			is_torn=''
+			[ -z "$stopping" ] || terminate_reader # asked amid it
+			await_line
+		else
+			abandon_line
+		fi
 		[ "$(find_checkpoint)" = "$after" ] || wait_seconds=0.2
 		may_go_on || return "$result"
 		pause "$wait_seconds"
@@ -747,7 +763,7 @@ open_state() {
 		"another pipeline runs on $STATE: stop it or give another --state DIR"
 	running=$STATE/running
 	mkdir -p "$running" || fail "$EX_CONFIG" "cannot make $running"
-	await_earlier_line
+	await_earlier_line || fail "$EX_CONFIG" "cannot write in $running"
 	dedicate_folder
 	clear_running
 	make_pipes || fail "$EX_CONFIG" "cannot write in $running"
@@ -803,7 +819,7 @@ choose_mode() { # MODE
 parse_options() {
 	mode='' checking='' replay='' speed='' config=$here/ultron.conf errors=0
 	state='' parent='' spool='' source_options='' fetch_options=''
-	offline='' staying='' stats_options='' fake='' reader='' stopping=''
+	offline='' staying='' stats_options='' fake='' reader='' stopping='' is_cut='' asked_s=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--replay | --speed | --config | --state | --spool | --listen)
