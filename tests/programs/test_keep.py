@@ -1223,6 +1223,29 @@ def test_memory_is_small_and_given_back(tmp_path, opens):
         assert memory(keep.pid, "VmHWM") < 8 * MIB
 
 
+def test_the_end_of_the_input_is_told_though_the_pipe_is_full_again(tmp_path):
+    """Keep finds room for just the rest, and the end, in one turn."""
+    with keep_stage("page", tmp_path, options=["--hang", 5]) as keep:
+        stage = keep.stage()
+        text = b"x" * 63 + b"\n"
+        with open(f"/proc/{stage}/fd/0", "rb") as pipe:
+            wait_for(lambda: fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) == MIB)
+            text *= (MIB + 4096) // len(text)
+            keep.feed(text)
+            wait_for(lambda: unread(pipe) == MIB)
+            wait_for(lambda: unread(keep.child.stdin) == 0)
+        keep.send(signal.SIGSTOP)
+        (tmp_path / "open").touch()
+        keep.says("read a page")
+        keep.child.stdin.close()
+        keep.send(signal.SIGCONT)
+        time.sleep(0.2)
+        (tmp_path / "all").touch()
+        keep.read(text)
+        assert keep.end() == (b"", 0)
+        assert keep.said() == "stage: read a page\n"
+
+
 # --- what is behind it -------------------------------------------------------
 
 def test_answers_that_nobody_takes_are_not_held_against_the_stage():

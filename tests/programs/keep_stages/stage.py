@@ -122,6 +122,18 @@ def gate(folder):
         answer(line)
 
 
+def page(folder):
+    """Reads one page when the file `open` is there, all else when `all` is, and
+    answers at the end of its input only."""
+    wait_for_file(os.path.join(folder, "open"))
+    text = os.read(0, 4096)
+    say("read a page")
+    wait_for_file(os.path.join(folder, "all"))
+    while block := os.read(0, BLOCK):
+        text += block
+    answer(text)
+
+
 def mute():
     """Takes all and answers nothing."""
     for line in lines():
@@ -288,7 +300,7 @@ ACTIONS = {
     "crash": lambda line: os.abort(),
 }
 BEHAVIOURS = {function.__name__: function for function in (
-    echo, block, dozen, gate, mute, after, fuzz, twice, speak_first,
+    echo, block, dozen, gate, page, mute, after, fuzz, twice, speak_first,
     close_input, close_output, leave_child, endless, flood, signals, deaf,
     leave_later, starts, once)}
 
