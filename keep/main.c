@@ -81,6 +81,8 @@ take_option(struct keeper_options *options, int key)
 static void
 check_name(const char *name)
 {
+	if (name != NULL && *name == '\0')
+		program_usage(&program, "--name: may not be empty");
 	for (; name != NULL && *name != '\0'; name++)
 		if (iscntrl((unsigned char)*name))
 			program_usage(&program,

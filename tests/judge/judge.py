@@ -22,6 +22,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import statistics
 import subprocess
 import sys
@@ -299,10 +300,12 @@ def last_seq(state):
 
 
 def size_of(path):
+    """Of a file; a link to one in the spool takes no room of its own."""
     try:
-        return path.stat().st_size if path.is_file() else 0
+        status = path.lstat()
     except OSError:
         return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def name_of(pid):

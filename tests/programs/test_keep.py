@@ -650,7 +650,7 @@ def test_a_command_that_vanishes_is_waited_for(tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     [], ["--"], ["--name"], ["--no-such-option", "--", "cat"],
-    ["--name", "two\nlines", "--", "cat"],
+    ["--name", "two\nlines", "--", "cat"], ["--name", "", "--", "cat"],
     ["--hang", "x", "--", "cat"], ["--hang", "-1", "--", "cat"],
     ["--window", "0", "--", "cat"], ["--window", "2G", "--", "cat"],
     ["--dead-letter-bytes", "1M", "--", "cat"]], ids=" ".join)
