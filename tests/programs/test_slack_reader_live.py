@@ -630,11 +630,15 @@ def test_an_outage_is_not_forgotten_for_a_line_of_the_inbox(reader):
     reader.slack.kill()
     reader.wait_said("lost")
     sent += [reader.slack.send("missed", quiet=True)]
-    since = json.loads((reader.state / "backfill.json").read_text())
+    plan = reader.state / "backfill.json"
+    end = time.monotonic() + 20     # it is made when the other one is lost, too
+    while not plan.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    since = json.loads(plan.read_text())
     assert since
     assert Inbox(reader.inbox).say(b'{"type":"delivery"}').hear()["ok"]
     reader.kill()
-    assert json.loads((reader.state / "backfill.json").read_text()) == since
+    assert json.loads(plan.read_text()) == since
     reader.slack.control("heal")
     reader.start(*QUICK)
     reader.wait_records(1, text="missed")
