@@ -26,6 +26,7 @@ struct entry {
 	size_t length;
 	void (*done)(const char *error, void *arg);
 	void *arg;
+	bool is_in_doubt;	/* an earlier connection may have taken it */
 };
 
 struct inbox_client {
@@ -66,6 +67,15 @@ inbox_client_new(const char *path, int set, struct timers *timers)
 	client->answer = record_new("inbox", none);
 	client->last = &client->first;
 	return client;
+}
+
+/* What was sent to the end and has no answer may have been taken. */
+static void
+note_doubt(struct inbox_client *client)
+{
+	for (struct entry *entry = client->first; entry != client->unsent;
+	    entry = entry->next)
+		entry->is_in_doubt = true;
 }
 
 /* Close the connection; all that has no answer is unsent again. */
@@ -111,6 +121,7 @@ watch(struct inbox_client *client)
 static void
 try_later(struct inbox_client *client)
 {
+	note_doubt(client);
 	disconnect(client);
 	if (client->first != NULL)
 		timers_set(client->timers, &client->again,
@@ -151,6 +162,7 @@ connect_inbox(void *arg)
 		try_later(client);
 		return;
 	}
+	timers_cancel(client->timers, &client->again);
 	client->event.fd = fd;
 	client->reader = line_reader_new(fd, ANSWER_BYTES_MAX);
 	client->unsent = client->first;
@@ -186,15 +198,15 @@ send_entries(struct inbox_client *client)
 	return true;
 }
 
-/* Take the oldest entry out; the caller frees it. */
+/* The caller frees it. */
 static struct entry *
-take_first(struct inbox_client *client)
+take_out(struct inbox_client *client, struct entry **link)
 {
-	struct entry *entry = client->first;
+	struct entry *entry = *link;
 
-	client->first = entry->next;
-	if (client->first == NULL)
-		client->last = &client->first;
+	*link = entry->next;
+	if (client->last == &entry->next)
+		client->last = link;
 	if (client->unsent == entry)
 		client->unsent = entry->next;
 	client->count--;
@@ -209,7 +221,7 @@ is_to_be_repeated(struct inbox_client *client)
 	return cJSON_IsTrue(record_get(client->answer, "retry"));
 }
 
-/* {"ok":true,"seq":N} or {"ok":false,"error":"..."}, to a line that was sent */
+/* {"ok":true,...} or {"ok":false,"error":"..."}, to a line that was sent */
 static bool
 is_answer(struct inbox_client *client, const struct line *line)
 {
@@ -238,11 +250,13 @@ take_answer(struct inbox_client *client, const struct line *line)
 		return false;
 	}
 	is_durable = cJSON_IsTrue(record_get(client->answer, "ok"));
-	if (!is_durable && is_to_be_repeated(client))
+	if (!is_durable && is_to_be_repeated(client)) {
+		client->unsent = client->first;	/* nothing behind is taken */
 		return false;
+	}
 	client->is_in_trouble = false;
 	client->backoff.failures = 0;
-	entry = take_first(client);
+	entry = take_out(client, &client->first);
 	entry->done(is_durable ? NULL :
 	    record_string(client->answer, RECORD_ERROR), entry->arg);
 	free(entry);
@@ -298,4 +312,45 @@ inbox_client_send(struct inbox_client *client, const char *line,
 	else if (!client->again.is_set)
 		timers_set(client->timers, &client->again, 0);
 	return true;
+}
+
+/* Where the entry hangs, if nobody else can have it nor a part of it. */
+static struct entry **
+find_withdrawable(struct inbox_client *client, const void *arg)
+{
+	struct entry **link = &client->first;
+	bool is_sent = true;
+
+	for (; *link != NULL; link = &(*link)->next) {
+		is_sent = is_sent && *link != client->unsent;
+		if ((*link)->arg == arg)
+			break;
+	}
+	if (*link == NULL || is_sent || (*link)->is_in_doubt ||
+	    (*link == client->unsent && client->sent > 0))
+		return NULL;
+	return link;
+}
+
+bool
+inbox_client_withdraw(struct inbox_client *client, const void *arg)
+{
+	struct entry **link = find_withdrawable(client, arg);
+
+	if (link == NULL)
+		return false;
+	free(take_out(client, link));
+	if (client->event.fd != -1)
+		watch(client);
+	else if (client->first == NULL)
+		timers_cancel(client->timers, &client->again);
+	return true;
+}
+
+bool
+inbox_client_is_up(struct inbox_client *client)
+{
+	if (client->event.fd == -1)
+		connect_inbox(client);
+	return client->event.fd != -1;
 }

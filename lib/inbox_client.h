@@ -35,4 +35,14 @@ void inbox_client_free(struct inbox_client *client);
 bool inbox_client_send(struct inbox_client *client, const char *line,
     size_t length, void (*done)(const char *error, void *arg), void *arg);
 
+/*
+ * Take back the oldest record that was handed in with that arg: `done` is not
+ * called then. Returns false where there is none, or where it may have been
+ * taken; later that can be known not to be so.
+ */
+bool inbox_client_withdraw(struct inbox_client *client, const void *arg);
+
+/* Does somebody listen? Without a connection that is tried now. */
+bool inbox_client_is_up(struct inbox_client *client);
+
 #endif

@@ -453,6 +453,160 @@ test_a_path_that_is_too_long_is_no_crash(void **state)
 	tear_down(bench);
 }
 
+/* --- taking back -----------------------------------------------------------*/
+
+struct paper {
+	struct bench *bench;
+	bool is_done;
+};
+
+static void
+note_paper(const char *error, void *arg)
+{
+	struct paper *paper = arg;
+
+	assert_null(error);
+	assert_false(paper->is_done);
+	paper->is_done = true;
+	paper->bench->done++;
+}
+
+static void
+hand_in_paper(struct paper *paper, struct bench *bench, const char *line)
+{
+	*paper = (struct paper){ .bench = bench };
+	assert_true(inbox_client_send(bench->client, line, strlen(line),
+	    note_paper, paper));
+}
+
+static void
+test_takes_back_what_nobody_has(void **state)
+{
+	struct bench *bench = set_up();
+	struct paper papers[5];
+	static const char *const lines[] = { "{\"n\":0}", "{\"n\":1}",
+	    "{\"n\":2}", "{\"n\":3}", "{\"n\":4}" };
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		hand_in_paper(&papers[i], bench, lines[i]);
+	for (int i = 0; i < 5; i += 2)
+		assert_true(inbox_client_withdraw(bench->client, &papers[i]));
+	assert_false(inbox_client_withdraw(bench->client, &papers[2]));
+	assert_false(inbox_client_withdraw(bench->client, bench));
+	hand_in_paper(&papers[2], bench, lines[2]);
+	bench->answers_at_once = true;
+	open_inbox(bench);
+	run_until(bench, &bench->done, 3);
+	assert_string_equal(bench->taken[0], lines[1]);
+	assert_string_equal(bench->taken[1], lines[3]);
+	assert_string_equal(bench->taken[2], lines[2]);
+	assert_false(papers[0].is_done || papers[4].is_done);
+	tear_down(bench);
+}
+
+static void
+test_gives_room_and_rest_when_all_is_taken_back(void **state)
+{
+	struct bench *bench = set_up();
+	struct paper papers[INBOX_CLIENT_WAITING_MAX];
+	struct pollfd wait = { .fd = bench->set, .events = POLLIN };
+	int64_t start_ms;
+	int turns = 0;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < INBOX_CLIENT_WAITING_MAX; i++)
+			hand_in_paper(&papers[i], bench, "{}");
+		assert_false(hand_in(bench, "{}"));
+		settle(bench);
+		start_ms = clock_steady_ms();
+		for (int i = INBOX_CLIENT_WAITING_MAX; i-- > 0;)
+			assert_true(inbox_client_withdraw(bench->client,
+			    &papers[i]));
+		assert_in_range(clock_steady_ms() - start_ms, 0, 500);
+	}
+	for (; poll(&wait, 1, 300) > 0; turns++)
+		events_dispatch(bench->set);
+	assert_in_range(turns, 0, 1);	/* of a timer that is set no more */
+	tear_down(bench);
+}
+
+/* Sent and not answered, over this connection or an earlier one. */
+static void
+test_does_not_take_back_what_may_be_taken(void **state)
+{
+	struct bench *bench = set_up_inbox();
+	struct paper first, second, third;
+
+	(void)state;
+	hand_in_paper(&first, bench, "{\"n\":1}");
+	hand_in_paper(&second, bench, "{\"n\":2}");
+	run_until(bench, &bench->count, 2);
+	hand_in_paper(&third, bench, "{\"n\":3}");
+	assert_false(inbox_client_withdraw(bench->client, &first));
+	assert_false(inbox_client_withdraw(bench->client, &second));
+	close_inbox(bench);
+	settle(bench);
+	assert_false(inbox_client_withdraw(bench->client, &first));
+	assert_false(inbox_client_withdraw(bench->client, &second));
+	assert_true(inbox_client_withdraw(bench->client, &third));
+	bench->answers_at_once = true;
+	open_inbox(bench);
+	run_until(bench, &bench->done, 2);
+	assert_true(first.is_done && second.is_done);
+	tear_down(bench);
+}
+
+/* A full disk: what was refused, and what was sent behind it, is ours again. */
+static void
+test_takes_back_what_was_refused_for_now(void **state)
+{
+	struct bench *bench = set_up_inbox();
+	struct paper first, second;
+
+	(void)state;
+	hand_in_paper(&first, bench, "{\"n\":1}");
+	hand_in_paper(&second, bench, "{\"n\":2}");
+	run_until(bench, &bench->count, 2);
+	inbox_refuse(bench->inbox, bench->number, "disk full");
+	for (int turns = 0; !inbox_client_withdraw(bench->client, &first);
+	    turns++) {
+		assert_true(turns < TURNS_MAX);
+		events_dispatch(bench->set);
+	}
+	assert_true(inbox_client_withdraw(bench->client, &second));
+	settle(bench);
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->done, 0);
+	tear_down(bench);
+}
+
+static void
+test_tells_whether_the_inbox_is_up(void **state)
+{
+	struct bench *bench = set_up();
+
+	(void)state;
+	assert_false(inbox_client_is_up(bench->client));
+	open_inbox(bench);
+	assert_true(inbox_client_is_up(bench->client));
+	bench->answers_at_once = true;
+	hand_in(bench, "{}");
+	run_until(bench, &bench->done, 1);
+	assert_true(inbox_client_is_up(bench->client));
+	close_inbox(bench);
+	settle(bench);
+	assert_false(inbox_client_is_up(bench->client));
+	hand_in(bench, "{}");
+	assert_false(inbox_client_is_up(bench->client));
+	open_inbox(bench);
+	assert_true(inbox_client_is_up(bench->client));
+	run_until(bench, &bench->done, 2);
+	assert_int_equal(bench->count, 2);
+	tear_down(bench);
+}
+
 /* --- others than our inbox -------------------------------------------------*/
 
 static int
@@ -580,6 +734,24 @@ test_takes_no_answer_to_what_it_has_not_sent(void **state)
 }
 
 static void
+test_takes_an_answer_with_more_members(void **state)
+{
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), fd;
+
+	(void)state;
+	hand_in(bench, "{\"n\":1}");
+	fd = accept_client(bench, listener);
+	assert_int_equal(send(fd, "{\"ok\":true,\"repeated\":true}\n", 28, 0),
+	    28);
+	run_until(bench, &bench->done, 1);
+	assert_int_equal(bench->refused, 0);
+	close(fd);
+	close(listener);
+	tear_down(bench);
+}
+
+static void
 expect_sent(struct bench *bench, int fd, const char *wanted, size_t length)
 {
 	char *sent = xmalloc(length);
@@ -673,6 +845,31 @@ test_half_a_line_is_no_line(void **state)
 	tear_down(bench);
 }
 
+/* Half of it stands in the stream; without its end nobody takes it. */
+static void
+test_takes_half_a_line_back_when_its_connection_broke(void **state)
+{
+	struct bench *bench = set_up();
+	int listener = listen_at(bench), fd;
+	char *line = xmalloc(4 * MIB);
+	struct paper paper;
+
+	(void)state;
+	memset(line, 'x', 4 * MIB);
+	line[4 * MIB - 1] = '\0';
+	hand_in_paper(&paper, bench, line);
+	fd = accept_first(bench, listener);
+	settle(bench);
+	assert_false(inbox_client_withdraw(bench->client, &paper));
+	close(listener);
+	close(fd);
+	settle(bench);
+	assert_true(inbox_client_withdraw(bench->client, &paper));
+	assert_int_equal(bench->done, 0);
+	free(line);
+	tear_down(bench);
+}
+
 static void
 test_hands_in_with_an_answer_at_the_door(void **state)
 {
@@ -756,7 +953,16 @@ main(void)
 		    test_does_nothing_while_there_is_nothing_to_hand_in),
 		cmocka_unit_test(test_free_forgets_what_waits),
 		cmocka_unit_test(test_a_path_that_is_too_long_is_no_crash),
+		cmocka_unit_test(test_takes_back_what_nobody_has),
+		cmocka_unit_test(
+		    test_gives_room_and_rest_when_all_is_taken_back),
+		cmocka_unit_test(test_does_not_take_back_what_may_be_taken),
+		cmocka_unit_test(test_takes_back_what_was_refused_for_now),
+		cmocka_unit_test(
+		    test_takes_half_a_line_back_when_its_connection_broke),
+		cmocka_unit_test(test_tells_whether_the_inbox_is_up),
 		cmocka_unit_test(test_takes_nothing_else_for_an_answer),
+		cmocka_unit_test(test_takes_an_answer_with_more_members),
 		cmocka_unit_test(test_takes_no_answer_that_was_not_asked_for),
 		cmocka_unit_test(
 		    test_takes_no_answer_to_what_it_has_not_sent),
