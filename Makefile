@@ -10,7 +10,7 @@ LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
-LIBS_ws-broadcast = -lwebsockets -lcjson -lcrypto
+LIBS_ws-broadcast = -lwebsockets -lcjson -lssl -lcrypto
 LIBS_stats = -lcjson
 LIBS_keep = -lcjson
 

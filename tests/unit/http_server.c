@@ -227,7 +227,7 @@ make_certificate(EVP_PKEY *key, const char *name)
 	X509_set_version(certificate, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 30 * 86400);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
 	    (const unsigned char *)"test", -1, -1, 0);
 	X509_set_issuer_name(certificate, subject);
