@@ -52,7 +52,10 @@ struct http_exchange {
 	struct http_exchange *next, *previous;
 	CURL *easy;
 	struct curl_slist *headers;
-	char *body;		/* of the request */
+	char *copy;		/* of the request's body, or NULL */
+	const char *body;
+	size_t body_length;
+	size_t body_sent;
 	struct buffer answer;
 	size_t answer_max;
 	size_t header_bytes;
@@ -194,7 +197,7 @@ free_exchange(struct http_exchange *exchange)
 	curl_easy_cleanup(exchange->easy);
 	curl_slist_free_all(exchange->headers);
 	buffer_free(&exchange->answer);
-	free(exchange->body);
+	free(exchange->copy);
 	free(exchange);
 }
 
@@ -229,9 +232,13 @@ explain(struct http_exchange *exchange, CURLcode code)
 	    code == CURLE_FILESIZE_EXCEEDED)
 		snprintf(reason, sizeof exchange->reason,
 		    "an answer of more than %zu bytes", exchange->answer_max);
+	else if (code == CURLE_SEND_FAIL_REWIND)
+		snprintf(reason, sizeof exchange->reason,
+		    "the connection was closed before an answer came");
 	else if (*reason == '\0')
 		snprintf(reason, sizeof exchange->reason, "%s",
-		    curl_easy_strerror(code));
+		    curl_easy_strerror(code != CURLE_OK ? code :
+		    CURLE_GOT_NOTHING));
 	for (; *reason != '\0'; reason++)
 		if ((unsigned char)*reason < ' ' || *reason == 0x7f)
 			*reason = '?';
@@ -257,15 +264,16 @@ fill_answer(struct http_exchange *exchange, CURLcode code,
 	*answer = (struct http_answer){ .body = "", .retry_after_s = -1 };
 	curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
 	answer->was_sent = sent_bytes > 0;
-	if (code != CURLE_OK) {
+	if (code == CURLE_OK)
+		curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE,
+		    &answer->status);
+	if (answer->status == 0) {
 		explain(exchange, code);
 		answer->reason = exchange->reason;
 		answer->is_too_long = exchange->limit == LIMIT_OF_BODY ||
 		    code == CURLE_FILESIZE_EXCEEDED;
 		return;
 	}
-	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE,
-	    &answer->status);
 	answer->body = buffer_string(&exchange->answer);
 	answer->length = exchange->answer.length;
 	answer->retry_after_s = read_retry_after_s(exchange);
@@ -510,6 +518,50 @@ set_limits(const struct http_client *client, CURL *easy,
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
+/* As CURLOPT_READFUNCTION. */
+static size_t
+give_body(char *bytes, size_t one, size_t room, void *arg)
+{
+	struct http_exchange *exchange = arg;
+	size_t length = exchange->body_length - exchange->body_sent;
+
+	room *= one;
+	if (length > room)
+		length = room;
+	memcpy(bytes, exchange->body + exchange->body_sent, length);
+	exchange->body_sent += length;
+	return length;
+}
+
+/*
+ * A body that libcurl has to ask for, and cannot ask for again, is what keeps
+ * it from sending the request a second time.
+ */
+static void
+set_body(struct http_exchange *exchange, const struct http_request *request)
+{
+	CURL *easy = exchange->easy;
+
+	exchange->body = request->body;
+	exchange->body_length = request->body_length;
+	if (!request->is_borrowed) {
+		exchange->copy = xmalloc(request->body_length);
+		if (request->body_length > 0)
+			memcpy(exchange->copy, request->body,
+			    request->body_length);
+		exchange->body = exchange->copy;
+	}
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)request->body_length);
+	if (request->is_once) {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+		curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+	} else {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body);
+	}
+}
+
 static void
 set_request(struct http_exchange *exchange, const struct http_request *request)
 {
@@ -520,13 +572,7 @@ set_request(struct http_exchange *exchange, const struct http_request *request)
 	if (request->token != NULL)
 		add_header(exchange, "Authorization: Bearer ", request->token);
 	if (request->type != NULL) {
-		exchange->body = xmalloc(request->body_length);
-		if (request->body_length > 0)
-			memcpy(exchange->body, request->body,
-			    request->body_length);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)request->body_length);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body);
+		set_body(exchange, request);
 		add_header(exchange, "Content-Type: ", request->type);
 		add_header(exchange, "Expect:", "");
 	}

@@ -15,15 +15,23 @@
 struct http_client;
 struct http_exchange;		/* a request under way */
 
-/* All is copied. Redirects are never followed. */
+/* All but a borrowed body is copied. Redirects are never followed. */
 struct http_request {
 	const char *url;
 	const char *token;	/* for `Authorization: Bearer`, or NULL */
 	const char *type;	/* of the body; NULL: GET, without a body */
 	const char *body;
 	size_t body_length;
+	bool is_borrowed;	/* the body, until `done` or cancelled */
 	int64_t timeout_ms;
 	size_t answer_max;	/* bytes; a longer answer is a failure */
+
+	/*
+	 * A connection kept open may break when the request is on it, and
+	 * libcurl then repeats it on another, though it may have been done.
+	 * Never this one, which has a body.
+	 */
+	bool is_once;
 };
 
 /* Valid during the call of `done` only. */

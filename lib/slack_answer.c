@@ -10,6 +10,7 @@
 #include "json_scan.h"
 #include "record.h"
 #include "slack_error.h"
+#include "slack_pace.h"
 
 #define VALUES_MAX (4 * RECORD_VALUES_MAX)
 #define PAUSE_S 30	/* after a 429 that does not say how long */
@@ -84,7 +85,9 @@ judge_error(struct slack_judgement *judgement, const char *method,
 		    " of Slack's (HTTP %ld)", answer->status);
 		return;
 	}
-	judgement->is_rate = slack_error_is_rate(error, &judgement->pause_s);
+	if (slack_error_is_rate(error, &judgement->pause_s,
+	    &judgement->is_for_all))
+		judgement->is_rate = true;
 	judgement->is_unknown = !slack_error_judge(method, error, &verdict) &&
 	    !judgement->is_rate;
 	if (answer->status >= 500 && verdict != SLACK_IN_DOUBT)
@@ -94,8 +97,8 @@ judge_error(struct slack_judgement *judgement, const char *method,
 
 /* Slack itself answers 200 with JSON, or 429 or 5xx. */
 static void
-judge_stranger(struct slack_judgement *judgement, const struct http_answer *answer,
-    bool is_too_large)
+judge_stranger(struct slack_judgement *judgement,
+    const struct http_answer *answer, bool is_too_large)
 {
 	long status = answer->status;
 
@@ -113,13 +116,47 @@ judge_stranger(struct slack_judgement *judgement, const struct http_answer *answ
 
 /* No answer came. */
 static void
-judge_failure(struct slack_judgement *judgement, const struct http_answer *answer)
+judge_failure(struct slack_judgement *judgement,
+    const struct http_answer *answer)
 {
 	if (answer->is_too_long)
 		decide(judgement, SLACK_BAD_REQUEST, "answer_too_large");
 	else
 		decide(judgement, answer->was_sent ? SLACK_IN_DOUBT :
 		    SLACK_RETRY, "%s", answer->reason);
+}
+
+/*
+ * Of a post we want to know whether it stands there, and such an answer does
+ * not tell: something between us and Slack may have lost the true one. With 503
+ * nobody has taken the call.
+ */
+static void
+doubt(struct slack_judgement *judgement, const char *method,
+    const struct http_answer *answer)
+{
+	long status = answer->status;
+
+	if (slack_pace_find(method)->group == NULL)
+		return;
+	if (status < 300 || (status >= 500 && status != 503))
+		judgement->reply.verdict = SLACK_IN_DOUBT;
+}
+
+static void
+begin(struct slack_judgement *judgement, const struct http_answer *answer)
+{
+	*judgement = (struct slack_judgement){
+		.reply = {
+			.error = judgement->error,
+			.body = answer->body,
+			.length = answer->length,
+			.scopes = answer->scopes,
+			.was_sent = answer->was_sent,
+		},
+		.is_rate = answer->status == 429,
+		.pause_s = PAUSE_S,
+	};
 }
 
 void
@@ -129,24 +166,39 @@ slack_answer_judge(struct slack_judgement *judgement, const char *method,
 	bool is_too_large = false;
 	const cJSON *ok;
 
-	*judgement = (struct slack_judgement){ .pause_s = PAUSE_S };
-	judgement->reply.body = answer->body;
-	judgement->reply.length = answer->length;
-	judgement->reply.scopes = answer->scopes;
-	judgement->reply.error = judgement->error;
+	begin(judgement, answer);
 	if (answer->status == 0) {
 		judge_failure(judgement, answer);
+		if (answer->was_sent)
+			doubt(judgement, method, answer);
 		return;
 	}
 	judgement->json = parse_answer(answer, &is_too_large);
 	judgement->reply.json = judgement->json;
 	ok = json_get(judgement->json, "ok");
-	if (cJSON_IsTrue(ok) && answer->status == 200)
+	if (cJSON_IsTrue(ok) && answer->status == 200) {
 		decide(judgement, SLACK_OK, "%s", "");
-	else if (cJSON_IsFalse(ok))
+	} else if (cJSON_IsFalse(ok)) {
 		judge_error(judgement, method, answer);
-	else
+	} else {
 		judge_stranger(judgement, answer, is_too_large);
-	if (answer->status == 429)
-		judgement->is_rate = true;
+		doubt(judgement, method, answer);
+	}
+}
+
+/* Nobody sees anything of it yet: it is never in doubt. */
+void
+slack_answer_judge_upload(struct slack_judgement *judgement,
+    const struct http_answer *answer)
+{
+	long status = answer->status;
+
+	begin(judgement, answer);
+	if (status == 200)
+		decide(judgement, SLACK_OK, "%s", "");
+	else if (status == 0)
+		decide(judgement, SLACK_RETRY, "%s", answer->reason);
+	else
+		decide(judgement, status == 413 ? SLACK_BAD_REQUEST :
+		    SLACK_RETRY, "HTTP %ld to the upload", status);
 }

@@ -15,12 +15,17 @@ struct slack_judgement {
 	char error[256];
 	char needed[256];
 	bool is_rate;		/* Slack wants a pause: no reply yet */
+	bool is_for_all;	/* of the method, not of one channel */
 	int pause_s;		/* so long, if it does not say it */
 	bool is_unknown;	/* an error that is not known here */
 };
 
 /* The answer to a call of the method; it is borrowed by the reply. */
 void slack_answer_judge(struct slack_judgement *judgement, const char *method,
+    const struct http_answer *answer);
+
+/* The same of the answer to the bytes of a file. */
+void slack_answer_judge_upload(struct slack_judgement *judgement,
     const struct http_answer *answer);
 
 #endif

@@ -13,11 +13,16 @@
 #include "memory.h"
 #include "slack_answer.h"
 #include "slack_error.h"
+#include "slack_lane.h"
 #include "slack_pace.h"
 
 #define ANSWER_BYTES_MAX (16 * 1024 * 1024)
 #define TIMEOUT_MS 20000
+#define UPLOAD_MS 60000
+#define UPLOAD_BYTES_PER_MS 32	/* at least so fast */
+#define UPLOAD_ANSWER_MAX (64 * 1024)
 #define REPORT_MS 600000	/* not more often for one method */
+#define PAUSED_KEYS_MAX 3	/* then the method is paused */
 #define FORM "application/x-www-form-urlencoded"
 
 /* A method of Slack's that was called, with the calls in their order. */
@@ -31,8 +36,9 @@ struct method {
 	unsigned under_way;
 	struct timer timer;		/* for the next one that waits */
 
-	/* when a pause and an unknown error were last reported */
+	/* when pauses and an unknown error were last reported */
 	int64_t reported_ms;
+	int64_t lane_reported_ms;
 	int64_t unknown_ms;
 };
 
@@ -41,14 +47,22 @@ struct slack_api {
 	struct timers *timers;
 	struct http_client *http;
 	struct method *methods;
+	struct slack_lane *lanes;
+	int64_t born_ms;
 };
 
 struct slack_call {
 	struct method *method;
 	struct slack_call *next;
+	struct slack_lane *lane;		/* or NULL */
+	struct slack_call *behind;	/* the next one in it */
 	struct http_exchange *exchange;	/* NULL while it waits */
 	char *token;
 	char *arguments;
+	char *upload_url;		/* NULL: a call of the method */
+	const char *bytes;
+	size_t length;
+	unsigned limited;
 	void (*done)(const struct slack_reply *reply, void *arg);
 	void *arg;
 };
@@ -76,15 +90,41 @@ is_this_machine(const char *host)
 	return false;
 }
 
+static bool
+is_clean(const char *url)
+{
+	while ((unsigned char)*url > ' ' && (unsigned char)*url < 0x7f)
+		url++;
+	return *url == '\0';
+}
+
+/* May the bytes of a file go there? It may have a query; secrets it has. */
+static bool
+is_upload_url(const struct slack_api *api, const char *url)
+{
+	const char *host = strstr(url, "://"), *end;
+
+	if (host == NULL || !is_clean(url) || strpbrk(url, "#@\\") != NULL)
+		return false;
+	host += strlen("://");
+	end = host + measure_host(host);
+	if (end == host || (*end != ':' && *end != '/') ||
+	    strchr(end, '/') == NULL)
+		return false;
+	if (strncmp(url, "https://", strlen("https://")) == 0)
+		return true;
+	return strncmp(url, "http://", strlen("http://")) == 0 &&
+	    strncmp(api->url, "http://", strlen("http://")) == 0 &&
+	    is_this_machine(host);
+}
+
 const char *
 slack_api_complain(const char *url)
 {
 	const char *host;
 
-	for (const char *at = url; *at != '\0'; at++)
-		if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f)
-			return "it holds a blank or another character that"
-			    " no URL has";
+	if (!is_clean(url))
+		return "it holds a blank or another character that no URL has";
 	if (strpbrk(url, "?#@\\") != NULL)
 		return "it must be a plain address, without ? # @";
 	if (strncmp(url, "https://", strlen("https://")) == 0)
@@ -111,6 +151,7 @@ slack_api_new(const struct slack_api_settings *settings)
 
 	api->url = settings->url != NULL ? settings->url : SLACK_API_URL;
 	api->timers = settings->timers;
+	api->born_ms = clock_steady_ms();
 	api->http = http_client_new(settings->set, settings->timers,
 	    settings->ca_file);
 	return api;
@@ -121,6 +162,7 @@ free_call(struct slack_call *call)
 {
 	free(call->token);
 	free(call->arguments);
+	free(call->upload_url);
 	free(call);
 }
 
@@ -150,6 +192,7 @@ slack_api_free(struct slack_api *api)
 		api->methods = method->next;
 		free_method(method);
 	}
+	slack_lane_free(api->lanes);
 	free(api);
 }
 
@@ -174,45 +217,97 @@ add_method(struct slack_api *api, const char *name)
 	method->name = xstrdup(name);
 	method->pace = slack_pace_find(name);
 	method->bucket.rate = &method->pace->rate;
+	if (method->pace->group != NULL)
+		slack_bucket_start(&method->bucket, &method->pace->rate,
+		    api->born_ms);
 	method->timer = (struct timer){ .due = start_due_calls,
 	    .arg = method };
-	method->reported_ms = method->unknown_ms = INT64_MIN / 2;
+	method->reported_ms = method->lane_reported_ms =
+	    method->unknown_ms = INT64_MIN / 2;
 	method->next = api->methods;
 	api->methods = method;
 	return method;
 }
 
-static struct slack_call *
-find_waiting(const struct method *method)
+static int64_t
+larger(int64_t a, int64_t b)
 {
-	struct slack_call *call = method->calls;
+	return a > b ? a : b;
+}
 
-	while (call != NULL && call->exchange != NULL)
-		call = call->next;
-	return call;
+static struct slack_lane *
+find_lane(const struct slack_api *api, const struct slack_pace *pace,
+    const char *key)
+{
+	if (pace->group == NULL || key == NULL)
+		return NULL;
+	return slack_lane_find(api->lanes, pace->group, key);
+}
+
+static bool
+is_waiting(const struct slack_call *call)
+{
+	return call->exchange == NULL;
 }
 
 int
 slack_api_is_busy(const struct slack_api *api, const char *name)
 {
 	const struct method *method = find_method(api, name);
+	const struct slack_call *call;
 
-	return method != NULL && (slack_bucket_wait_ms(&method->bucket) > 0 ||
-	    find_waiting(method) != NULL);
+	if (method == NULL)
+		return false;
+	for (call = method->calls; call != NULL; call = call->next)
+		if (is_waiting(call))
+			return true;
+	return slack_bucket_wait_ms(&method->bucket) > 0;
+}
+
+/* Of the lane, or of the method where there is none. */
+static int64_t
+count_waiting(const struct method *method, const struct slack_lane *lane)
+{
+	const struct slack_call *call;
+	int64_t count = 0;
+
+	if (lane != NULL)
+		for (call = lane->calls; call != NULL; call = call->behind)
+			count += is_waiting(call);
+	else if (method != NULL)
+		for (call = method->calls; call != NULL; call = call->next)
+			count += is_waiting(call);
+	return count;
+}
+
+int64_t
+slack_api_wait_ms(const struct slack_api *api, const char *name,
+    const char *key)
+{
+	const struct slack_pace *pace = slack_pace_find(name);
+	const struct method *method = find_method(api, name);
+	const struct slack_lane *lane = find_lane(api, pace, key);
+	int64_t method_ms = 0, lane_ms = 0;
+
+	if (method != NULL)
+		method_ms = slack_bucket_wait_ms(&method->bucket);
+	if (lane == NULL)
+		return method_ms + count_waiting(method, NULL) *
+		    pace->rate.interval_ms;
+	lane_ms = slack_bucket_wait_ms(&lane->bucket) +
+	    count_waiting(method, lane) * pace->key_rate.interval_ms;
+	return larger(method_ms, lane_ms);
 }
 
 static void take_answer(const struct http_answer *answer, void *arg);
 
 static void
-start_call(struct slack_call *call)
+send_call(struct slack_call *call)
 {
-	struct method *method = call->method;
-	struct slack_api *api = method->api;
+	struct slack_api *api = call->method->api;
 	struct buffer url = { 0 };
 
-	slack_bucket_take(&method->bucket);
-	method->under_way++;
-	buffer_printf(&url, "%s%s", api->url, method->name);
+	buffer_printf(&url, "%s%s", api->url, call->method->name);
 	call->exchange = http_client_send(api->http, &(struct http_request){
 		.url = buffer_string(&url),
 		.token = call->token,
@@ -221,8 +316,66 @@ start_call(struct slack_call *call)
 		.body_length = strlen(call->arguments),
 		.timeout_ms = TIMEOUT_MS,
 		.answer_max = ANSWER_BYTES_MAX,
+		.is_once = call->method->pace->group != NULL,
 	    }, take_answer, call);
 	buffer_free(&url);
+}
+
+static void
+send_bytes(struct slack_call *call)
+{
+	call->exchange = http_client_send(call->method->api->http,
+	    &(struct http_request){
+		.url = call->upload_url,
+		.type = "application/octet-stream",
+		.body = call->bytes,
+		.body_length = call->length,
+		.is_borrowed = true,
+		.timeout_ms = UPLOAD_MS +
+		    (int64_t)(call->length / UPLOAD_BYTES_PER_MS),
+		.answer_max = UPLOAD_ANSWER_MAX,
+		.is_once = true,
+	    }, take_answer, call);
+}
+
+static void
+start_call(struct slack_call *call)
+{
+	slack_bucket_take(&call->method->bucket);
+	if (call->lane != NULL)
+		slack_bucket_take(&call->lane->bucket);
+	call->method->under_way++;
+	if (call->upload_url != NULL)
+		send_bytes(call);
+	else
+		send_call(call);
+}
+
+/*
+ * The waiting call that may start first, and in how long its lane lets it. Not
+ * those behind another of their lane.
+ */
+static struct slack_call *
+find_next(const struct method *method, int64_t *wait_ms)
+{
+	struct slack_call *next = NULL, *call;
+
+	for (call = method->calls; call != NULL; call = call->next) {
+		const struct slack_lane *lane = call->lane;
+		int64_t lane_ms = 0;
+
+		if (!is_waiting(call) || (lane != NULL && lane->calls != call))
+			continue;
+		if (lane != NULL)
+			lane_ms = slack_bucket_wait_ms(&lane->bucket);
+		if (next == NULL || lane_ms < *wait_ms) {
+			next = call;
+			*wait_ms = lane_ms;
+		}
+		if (lane_ms == 0)
+			break;
+	}
+	return next;
 }
 
 static void
@@ -230,11 +383,12 @@ start_due_calls(void *arg)
 {
 	struct method *method = arg;
 	struct slack_call *call;
+	int64_t wait_ms = 0;
 
 	while (method->under_way < method->pace->at_once &&
-	    (call = find_waiting(method)) != NULL) {
-		int64_t wait_ms = slack_bucket_wait_ms(&method->bucket);
-
+	    (call = find_next(method, &wait_ms)) != NULL) {
+		wait_ms = larger(wait_ms,
+		    slack_bucket_wait_ms(&method->bucket));
 		if (wait_ms > 0) {
 			timers_set(method->api->timers, &method->timer,
 			    wait_ms);
@@ -244,24 +398,81 @@ start_due_calls(void *arg)
 	}
 }
 
-struct slack_call *
-slack_api_call(struct slack_api *api, const struct slack_request *request,
+/* A call is over: another one of its method or of its lane may go. */
+static void
+start_others(struct method *method)
+{
+	const char *group = method->pace->group;
+	struct method *other;
+
+	start_due_calls(method);
+	for (other = method->api->methods; other != NULL && group != NULL;
+	    other = other->next)
+		if (other != method && other->pace->group == group)
+			start_due_calls(other);
+}
+
+static void
+enter_lane(struct slack_call *call, const char *key)
+{
+	struct method *method = call->method;
+	struct slack_lane *lane = find_lane(method->api, method->pace, key);
+	struct slack_call **link;
+
+	if (lane == NULL)
+		lane = slack_lane_add(&method->api->lanes, method->pace, key,
+		    method->api->born_ms);
+	for (link = &lane->calls; *link != NULL;)
+		link = &(*link)->behind;
+	*link = call;
+	call->lane = lane;
+}
+
+static struct slack_call *
+new_call(struct slack_api *api, const char *name,
     void (*done)(const struct slack_reply *reply, void *arg), void *arg)
 {
 	struct slack_call *call = xcalloc(1, sizeof *call);
 	struct slack_call **link;
 
-	call->method = find_method(api, request->method);
+	call->method = find_method(api, name);
 	if (call->method == NULL)
-		call->method = add_method(api, request->method);
-	call->token = request->token != NULL ? xstrdup(request->token) : NULL;
-	call->arguments = xstrdup(request->arguments != NULL ?
-	    request->arguments : "");
+		call->method = add_method(api, name);
 	call->done = done;
 	call->arg = arg;
 	for (link = &call->method->calls; *link != NULL;)
 		link = &(*link)->next;
 	*link = call;
+	return call;
+}
+
+struct slack_call *
+slack_api_call(struct slack_api *api, const struct slack_request *request,
+    void (*done)(const struct slack_reply *reply, void *arg), void *arg)
+{
+	struct slack_call *call = new_call(api, request->method, done, arg);
+
+	call->token = request->token != NULL ? xstrdup(request->token) : NULL;
+	call->arguments = xstrdup(request->arguments != NULL ?
+	    request->arguments : "");
+	if (request->key != NULL && call->method->pace->group != NULL)
+		enter_lane(call, request->key);
+	start_due_calls(call->method);
+	return call;
+}
+
+struct slack_call *
+slack_api_upload(struct slack_api *api, const struct slack_upload *upload,
+    void (*done)(const struct slack_reply *reply, void *arg), void *arg)
+{
+	struct slack_call *call;
+
+	if (!is_upload_url(api, upload->url))
+		return NULL;
+	call = new_call(api, SLACK_PACE_UPLOAD, done, arg);
+	call->upload_url = xstrdup(upload->url);
+	call->bytes = upload->bytes;
+	call->length = upload->length;
 	start_due_calls(call->method);
 	return call;
 }
@@ -274,6 +485,11 @@ unlink_call(struct slack_call *call)
 	while (*link != call)
 		link = &(*link)->next;
 	*link = call->next;
+	if (call->lane == NULL)
+		return;
+	for (link = &call->lane->calls; *link != call;)
+		link = &(*link)->behind;
+	*link = call->behind;
 }
 
 void
@@ -287,7 +503,7 @@ slack_api_cancel(struct slack_call *call)
 		method->under_way--;
 	}
 	free_call(call);
-	start_due_calls(method);
+	start_others(method);
 }
 
 /* Not so soon again. */
@@ -316,6 +532,49 @@ pause_method(struct method *method, const struct http_answer *answer,
 }
 
 static void
+pause_lane(struct method *method, struct slack_lane *lane,
+    const struct http_answer *answer, int default_s)
+{
+	int64_t pause_s = slack_bucket_pause(&lane->bucket,
+	    answer->retry_after_s, default_s);
+
+	if (is_time_to_report(&method->lane_reported_ms))
+		warnx("%s: Slack wants fewer calls for a channel, the next one"
+		    " is in %" PRId64 " s", method->name, pause_s);
+}
+
+/* Where several keys are refused, it is not for what they are. */
+static void
+slow_down(struct slack_call *call, const struct http_answer *answer,
+    const struct slack_judgement *judgement)
+{
+	struct method *method = call->method;
+
+	call->limited++;
+	if (call->lane != NULL)
+		pause_lane(method, call->lane, answer, judgement->pause_s);
+	if (call->lane == NULL || judgement->is_for_all ||
+	    slack_lane_count_paused(method->api->lanes,
+	    method->pace->group) >= PAUSED_KEYS_MAX)
+		pause_method(method, answer, judgement->pause_s);
+}
+
+static void
+finish(struct slack_call *call, struct slack_judgement *judgement)
+{
+	if (judgement->json != NULL ||
+	    judgement->reply.verdict == SLACK_OK) {
+		call->method->bucket.pauses = 0;
+		if (call->lane != NULL)
+			call->lane->bucket.pauses = 0;
+	}
+	judgement->reply.limited = call->limited;
+	unlink_call(call);
+	call->done(&judgement->reply, call->arg);
+	free_call(call);
+}
+
+static void
 take_answer(const struct http_answer *answer, void *arg)
 {
 	struct slack_call *call = arg;
@@ -324,21 +583,19 @@ take_answer(const struct http_answer *answer, void *arg)
 
 	call->exchange = NULL;
 	method->under_way--;
-	slack_answer_judge(&judgement, method->name, answer);
+	if (call->upload_url != NULL)
+		slack_answer_judge_upload(&judgement, answer);
+	else
+		slack_answer_judge(&judgement, method->name, answer);
 	if (judgement.is_unknown && is_time_to_report(&method->unknown_ms))
 		warnx("%s: Slack answered %s, which is not known here",
 		    method->name, judgement.error);
-	if (judgement.is_rate) {
-		pause_method(method, answer, judgement.pause_s);
-	} else {
-		if (judgement.json != NULL)
-			method->bucket.pauses = 0;
-		unlink_call(call);
-		call->done(&judgement.reply, call->arg);
-		free_call(call);
-	}
+	if (judgement.is_rate)
+		slow_down(call, answer, &judgement);
+	else
+		finish(call, &judgement);
 	cJSON_Delete(judgement.json);
-	start_due_calls(method);
+	start_others(method);
 }
 
 static bool

@@ -1,11 +1,12 @@
 /*
  * Slack's Web API (docs.slack.dev/apis/web-api): calls of methods, paced by
- * method, 429 obeyed, and what an answer means for who called.
+ * method and by channel, 429 obeyed, and what an answer means for who called.
  */
 #ifndef LIB_SLACK_API_H
 #define LIB_SLACK_API_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,13 @@ struct slack_request {
 	const char *method;	/* such as users.info */
 	const char *token;
 	const char *arguments;	/* form-encoded, or NULL */
+	const char *key;	/* the channel that it posts to, or NULL */
+};
+
+struct slack_upload {
+	const char *url;
+	const char *bytes;
+	size_t length;
 };
 
 /* Valid during the call of `done` only. */
@@ -49,6 +57,8 @@ struct slack_reply {
 	const char *body;	/* the same as it came, with a NUL behind it */
 	size_t length;
 	const char *scopes;	/* of the token (x-oauth-scopes), or NULL */
+	bool was_sent;		/* the request, or a part of it */
+	unsigned limited;	/* times it was answered 429 before */
 };
 
 /*
@@ -68,10 +78,29 @@ void slack_api_free(struct slack_api *api);
  * Call a method when its pace allows. `done` is called once, never from within
  * this call. A 429 or `ratelimited` stops the method for Retry-After (30 s and
  * more where it is missing), is reported, and the call is made again, before
- * later ones: the caller does not see it, but in the time it takes.
+ * later ones: the caller does not see it, but in the time it takes and in
+ * reply->limited.
+ *
+ * The methods that post (chat.postMessage, files.completeUploadExternal) have,
+ * besides, a pace for each key, which they share. Calls of one key are made
+ * one after the other, in the order they came; a 429 stops that key, not the
+ * method, and calls of other keys overtake those that wait. The whole method
+ * is stopped by a 429 without key, by message_limit_exceeded, and where three
+ * keys are stopped at a time.
  */
 struct slack_call *slack_api_call(struct slack_api *api,
     const struct slack_request *request,
+    void (*done)(const struct slack_reply *reply, void *arg), void *arg);
+
+/*
+ * Send the bytes of a file to the URL that files.getUploadURLExternal gave,
+ * without a token, as a call that is not in doubt: where it fails, the upload
+ * begins anew with another URL. The bytes are borrowed until `done`. Returns
+ * NULL, and does not call `done`, where the URL is not one of https (or, if
+ * the API is this machine's, of http to it).
+ */
+struct slack_call *slack_api_upload(struct slack_api *api,
+    const struct slack_upload *upload,
     void (*done)(const struct slack_reply *reply, void *arg), void *arg);
 
 /* Forget a call whose `done` has not been called: it will not be. */
@@ -79,6 +108,14 @@ void slack_api_cancel(struct slack_call *call);
 
 /* Would a call of the method wait, for its pace, a 429 or earlier calls? */
 int slack_api_is_busy(const struct slack_api *api, const char *method);
+
+/*
+ * How long would a call wait for its pace and a 429, as far as is known now?
+ * Calls that wait already are counted; how long those under way will take is
+ * not.
+ */
+int64_t slack_api_wait_ms(const struct slack_api *api, const char *method,
+    const char *key);
 
 /* Append name=value to form-encoded arguments, with & between them. */
 struct buffer;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "slack_pace.h"
 
 struct kind {
 	const char *error;
@@ -20,6 +21,7 @@ static const struct kind kinds[] = {
 	{ "migration_in_progress", SLACK_RETRY },
 
 	{ "fatal_error", SLACK_IN_DOUBT },
+	{ "file_update_failed", SLACK_IN_DOUBT },
 
 	{ "invalid_auth", SLACK_FORBIDDEN },
 	{ "not_authed", SLACK_FORBIDDEN },
@@ -41,6 +43,11 @@ static const struct kind kinds[] = {
 	{ "method_deprecated", SLACK_FORBIDDEN },
 	{ "deprecated_endpoint", SLACK_FORBIDDEN },
 	{ "unknown_method", SLACK_FORBIDDEN },
+	{ "team_not_found", SLACK_FORBIDDEN },
+	{ "app_access_restricted", SLACK_FORBIDDEN },
+	{ "file_uploads_disabled", SLACK_FORBIDDEN },
+	{ "file_uploads_except_images_disabled", SLACK_FORBIDDEN },
+	{ "storage_limit_reached", SLACK_FORBIDDEN },
 
 	{ "channel_not_found", SLACK_NO_TARGET },
 	{ "not_in_channel", SLACK_NO_TARGET },
@@ -54,6 +61,8 @@ static const struct kind kinds[] = {
 	{ "messages_tab_disabled", SLACK_NO_TARGET },
 	{ "method_not_supported_for_channel_type", SLACK_NO_TARGET },
 	{ "posting_to_channel_denied", SLACK_NO_TARGET },
+	{ "slack_connect_file_link_sharing_blocked", SLACK_NO_TARGET },
+	{ "slack_connect_blocked_file_type", SLACK_NO_TARGET },
 	{ "user_not_found", SLACK_NO_TARGET },
 	{ "user_disabled", SLACK_NO_TARGET },
 	{ "user_not_visible", SLACK_NO_TARGET },
@@ -62,6 +71,7 @@ static const struct kind kinds[] = {
 	{ "thread_not_found", SLACK_NO_TARGET },
 	{ "file_not_found", SLACK_NO_TARGET },
 	{ "file_deleted", SLACK_NO_TARGET },
+	{ "cannot_dm_bot", SLACK_NO_TARGET },
 
 	{ "msg_too_long", SLACK_BAD_REQUEST },
 	{ "no_text", SLACK_BAD_REQUEST },
@@ -87,6 +97,24 @@ static const struct kind kinds[] = {
 	{ "invalid_limit", SLACK_BAD_REQUEST },
 	{ "invalid_ts_latest", SLACK_BAD_REQUEST },
 	{ "invalid_ts_oldest", SLACK_BAD_REQUEST },
+	{ "invalid_metadata_format", SLACK_BAD_REQUEST },
+	{ "invalid_metadata_schema", SLACK_BAD_REQUEST },
+	{ "as_user_not_supported", SLACK_BAD_REQUEST },
+	{ "duplicate_channel_not_found", SLACK_BAD_REQUEST },
+	{ "duplicate_message_not_found", SLACK_BAD_REQUEST },
+	{ "file_upload_size_restricted", SLACK_BAD_REQUEST },
+	{ "file_type_not_allowed", SLACK_BAD_REQUEST },
+	{ "blocked_file_type", SLACK_BAD_REQUEST },
+	{ "missing_file_data", SLACK_BAD_REQUEST },
+	{ "snippet_too_large", SLACK_BAD_REQUEST },
+	{ "unknown_snippet_type", SLACK_BAD_REQUEST },
+	{ "unknown_subtype", SLACK_BAD_REQUEST },
+	{ "alt_txt_too_large", SLACK_BAD_REQUEST },
+	{ "channels_limit_exceeded", SLACK_BAD_REQUEST },
+	{ "too_many_users", SLACK_BAD_REQUEST },
+	{ "not_enough_users", SLACK_BAD_REQUEST },
+	{ "users_list_not_supplied", SLACK_BAD_REQUEST },
+	{ "invalid_user_combination", SLACK_BAD_REQUEST },
 };
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
@@ -100,12 +128,24 @@ is_fatal_to_connection(const char *method, const char *error)
 	    strcmp(error, "insecure_request") == 0);
 }
 
+/* It may have got as far as showing the message (Slack's own words). */
+static bool
+is_doubtful_post(const char *method, const char *error)
+{
+	return slack_pace_find(method)->group != NULL &&
+	    strcmp(error, "internal_error") == 0;
+}
+
 bool
 slack_error_judge(const char *method, const char *error,
     enum slack_verdict *verdict)
 {
 	if (is_fatal_to_connection(method, error)) {
 		*verdict = SLACK_FORBIDDEN;
+		return true;
+	}
+	if (is_doubtful_post(method, error)) {
+		*verdict = SLACK_IN_DOUBT;
 		return true;
 	}
 	for (size_t i = 0; i < KINDS; i++)
@@ -118,20 +158,39 @@ slack_error_judge(const char *method, const char *error,
 }
 
 bool
-slack_error_is_rate(const char *error, int *default_s)
+slack_error_is_auth(const char *error)
+{
+	static const char *const errors[] = { "invalid_auth", "not_authed",
+	    "account_inactive", "token_revoked", "token_expired",
+	    "not_allowed_token_type", "access_denied", "accesslimited",
+	    "app_access_restricted", "team_access_not_granted",
+	    "team_not_found", "forbidden_team", "team_disabled",
+	    "user_removed_from_team", "two_factor_setup_required",
+	    "ekm_access_denied" };
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+		if (strcmp(errors[i], error) == 0)
+			return true;
+	return false;
+}
+
+bool
+slack_error_is_rate(const char *error, int *default_s, bool *is_for_all)
 {
 	static const struct {
 		const char *error;
 		int default_s;
+		bool is_for_all;
 	} rates[] = {
-		{ "ratelimited", 30 },
-		{ "rate_limited", 30 },
-		{ "message_limit_exceeded", 60 },
+		{ "ratelimited", 30, false },
+		{ "rate_limited", 30, false },
+		{ "message_limit_exceeded", 60, true },
 	};
 
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
 		if (strcmp(rates[i].error, error) == 0) {
 			*default_s = rates[i].default_s;
+			*is_for_all = rates[i].is_for_all;
 			return true;
 		}
 	return false;
@@ -193,6 +252,16 @@ static const struct advice advices[] = {
 	    CURE_UPDATE },
 	{ "unknown_method", "the server does not know the method",
 	    CURE_SERVER },
+	{ "team_not_found", "the workspace is not to be found any more",
+	    CURE_REINSTALL },
+	{ "app_access_restricted", "the workspace restricts who may use the"
+	    " app", CURE_ADMINISTRATOR },
+	{ "file_uploads_disabled", "nobody may upload files to the workspace",
+	    CURE_ADMINISTRATOR },
+	{ "file_uploads_except_images_disabled", "nobody may upload files but"
+	    " pictures to the workspace", CURE_ADMINISTRATOR },
+	{ "storage_limit_reached", "the workspace has no room for more files",
+	    CURE_ADMINISTRATOR },
 	{ "missing_args", "the server wants other arguments", CURE_SERVER },
 	{ "insecure_request", "the server wants another kind of request",
 	    CURE_SERVER },

@@ -14,10 +14,16 @@ bool slack_error_judge(const char *method, const char *error,
     enum slack_verdict *verdict);
 
 /*
- * Is it one that asks for a pause? default_s is how long where Slack does not
- * say it.
+ * Does it refuse the token or the whole app, whatever is called? Not so a
+ * scope that is missing, or an action that is not allowed.
  */
-bool slack_error_is_rate(const char *error, int *default_s);
+bool slack_error_is_auth(const char *error);
+
+/*
+ * Is it one that asks for a pause? default_s is how long where Slack does not
+ * say it, is_for_all that it is not for one channel alone.
+ */
+bool slack_error_is_rate(const char *error, int *default_s, bool *is_for_all);
 
 /*
  * Append what is wrong with the token or the app and what a person can do, the

@@ -9,11 +9,17 @@
 #define PAUSE_S_MAX 900		/* after many that do not say how long */
 #define RETRY_AFTER_S_MAX 3600
 
-/* The tiers. The last entry is the default. */
+/* The tiers. */
 #define TIER_1 60000
 #define TIER_2 3000
 #define TIER_3 1200
 #define TIER_4 600
+
+/* One a second in a channel, and never more than 300 within a minute. */
+#define CHANNEL { 1000, 2 }
+#define WORKSPACE { 210, 10 }
+
+/* The last entry is the default. */
 static const struct slack_pace paces[] = {
 	{ "apps.connections.open", { 2000, 6 }, 4, NULL, { 0 } },
 	{ "auth.test", { 100, 5 }, 1, NULL, { 0 } },
@@ -26,7 +32,10 @@ static const struct slack_pace paces[] = {
 	{ "users.info", { TIER_4, 20 }, 4, NULL, { 0 } },
 	{ "users.list", { TIER_2, 5 }, 1, NULL, { 0 } },
 	{ "files.info", { TIER_4, 10 }, 2, NULL, { 0 } },
-	{ "chat.postMessage", { 200, 10 }, 1, NULL, { 0 } },
+	{ "files.getUploadURLExternal", { TIER_4, 10 }, 2, NULL, { 0 } },
+	{ "files.completeUploadExternal", { TIER_4, 10 }, 2, "post", CHANNEL },
+	{ "chat.postMessage", WORKSPACE, 4, "post", CHANNEL },
+	{ SLACK_PACE_UPLOAD, { 0, 1 }, 2, NULL, { 0 } },
 	{ NULL, { TIER_3, 5 }, 1, NULL, { 0 } },
 };
 
@@ -61,6 +70,16 @@ slack_bucket_take(struct slack_bucket *bucket)
 {
 	bucket->full_ms = larger(bucket->full_ms, clock_steady_ms()) +
 	    bucket->rate->interval_ms;
+}
+
+void
+slack_bucket_start(struct slack_bucket *bucket, const struct slack_rate *rate,
+    int64_t since_ms)
+{
+	*bucket = (struct slack_bucket){
+		.rate = rate,
+		.full_ms = since_ms + (rate->burst - 1) * rate->interval_ms,
+	};
 }
 
 bool

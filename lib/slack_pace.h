@@ -20,12 +20,15 @@ struct slack_pace {
 	unsigned at_once;	/* so many under way at the same time */
 
 	/*
-	 * Methods of a group show messages: they share a bucket for each
-	 * channel. NULL: channels are not told apart.
+	 * Methods of a group share a bucket for each key, as Slack counts the
+	 * messages they show in a channel. NULL: keys are not told apart.
 	 */
 	const char *group;
-	struct slack_rate channel_rate;
+	struct slack_rate key_rate;
 };
+
+/* In place of a method: to send a file's bytes to an URL of its own. */
+#define SLACK_PACE_UPLOAD "upload"
 
 /* The pace of a method, one of caution for a method that is not known. */
 const struct slack_pace *slack_pace_find(const char *method);
@@ -39,6 +42,13 @@ struct slack_bucket {
 	int64_t paused_until_ms;
 	unsigned pauses;
 };
+
+/*
+ * A bucket that has one call and is being filled since then: who was here
+ * before us may just have taken a burst out of Slack's own.
+ */
+void slack_bucket_start(struct slack_bucket *bucket,
+    const struct slack_rate *rate, int64_t since_ms);
 
 /*
  * How long the next call has to wait for the bucket and for a pause; take one

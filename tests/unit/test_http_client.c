@@ -234,6 +234,64 @@ keeps_the_connection(void **state)
 	tear_down(&bench);
 }
 
+/* Request 0 keeps the connection open; the others break it, unanswered. */
+static bool
+answer_first(struct http_peer *peer, const char *text, void *arg)
+{
+	if (strstr(text, "POST /api/ ") != NULL)
+		return answer_well(peer, text, arg);
+	if (strstr(text, "/reset") != NULL)
+		http_peer_reset(peer);
+	if (strstr(text, "/half") != NULL)
+		http_peer_say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
+		    "\r\n{\"ok\"");
+	return false;
+}
+
+static void
+never_repeats_what_is_to_be_sent_once(void **state)
+{
+	static const char *const ends[] = { "close", "reset", "half" };
+	static char body[100000];
+
+	(void)state;
+	memset(body, 'x', sizeof body);
+	for (size_t i = 0; i < 6; i++) {
+		struct bench bench = set_up(answer_first);
+		struct result result = { .bench = &bench };
+		char url[100];
+
+		snprintf(url, sizeof url, "%s%s", bench.url, ends[i / 2]);
+		request(&result);
+		await(&result);
+		assert_int_equal(result.status, 200);
+		forget(&result);
+		http_client_send(bench.client, &(struct http_request){
+			.url = url,
+			.type = "text/plain",
+			.body = body,
+			.body_length = i % 2 == 0 ? 1 : sizeof body,
+			.is_borrowed = true,
+			.is_once = true,
+			.timeout_ms = PATIENCE_MS,
+			.answer_max = 1000,
+		    }, take, &result);
+		await(&result);
+		assert_int_equal(result.status, 0);
+		assert_true(result.was_sent);
+		assert_int_equal(http_server_requests(bench.server), 2);
+		assert_int_equal(strlen(strstr(http_server_request(
+		    bench.server, 1), "\r\n\r\n") + 4),
+		    i % 2 == 0 ? 1 : sizeof body);
+		forget(&result);
+		request(&result);
+		await(&result);
+		assert_int_equal(result.status, 200);
+		forget(&result);
+		tear_down(&bench);
+	}
+}
+
 static void
 ends_the_header_where_the_token_has_a_line_end(void **state)
 {
@@ -893,6 +951,7 @@ main(void)
 		cmocka_unit_test(posts_a_form_with_the_token),
 		cmocka_unit_test(gets_without_a_body),
 		cmocka_unit_test(keeps_the_connection),
+		cmocka_unit_test(never_repeats_what_is_to_be_sent_once),
 		cmocka_unit_test(
 		    ends_the_header_where_the_token_has_a_line_end),
 		cmocka_unit_test(reads_retry_after),

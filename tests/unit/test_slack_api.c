@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -51,6 +52,8 @@ struct result {
 	char *body;
 	bool has_json;
 	char id[40];
+	bool was_sent;
+	unsigned limited;
 	int64_t at_ms;
 	struct slack_call *to_cancel;
 	int to_call;
@@ -152,6 +155,8 @@ take(const struct slack_reply *reply, void *arg)
 	result->calls++;
 	result->verdict = reply->verdict;
 	result->has_json = reply->json != NULL;
+	result->was_sent = reply->was_sent;
+	result->limited = reply->limited;
 	result->at_ms = clock_steady_ms();
 	copy(result->error, sizeof result->error, reply->error);
 	copy(result->needed, sizeof result->needed, reply->needed);
@@ -171,6 +176,29 @@ call(struct result *result, const char *method, const char *arguments)
 		.token = TOKEN,
 		.arguments = arguments,
 	    }, take, result);
+}
+
+/* A post to a channel, which is the key, by whatever method posts. */
+static struct slack_call *
+post_by(struct result *result, const char *method, const char *channel,
+    const char *id)
+{
+	char arguments[100];
+
+	snprintf(arguments, sizeof arguments, "channel=%s&id=%s", channel,
+	    id);
+	return slack_api_call(result->bench->api, &(struct slack_request){
+		.method = method,
+		.token = TOKEN,
+		.arguments = arguments,
+		.key = channel,
+	    }, take, result);
+}
+
+static struct slack_call *
+post(struct result *result, const char *channel, const char *id)
+{
+	return post_by(result, "chat.postMessage", channel, id);
 }
 
 /* What the server answers to every request. */
@@ -292,7 +320,9 @@ static const struct {
 	    " team_access_not_granted enterprise_is_restricted"
 	    " ekm_access_denied two_factor_setup_required"
 	    " user_removed_from_team team_disabled method_deprecated"
-	    " deprecated_endpoint unknown_method forbidden_team" },
+	    " deprecated_endpoint unknown_method forbidden_team"
+	    " team_not_found app_access_restricted file_uploads_disabled"
+	    " file_uploads_except_images_disabled storage_limit_reached" },
 	{ SLACK_NO_TARGET, "channel_not_found not_in_channel is_archived"
 	    " restricted_action restricted_action_read_only_channel"
 	    " restricted_action_thread_only_channel"
@@ -692,6 +722,468 @@ keeps_the_pace_of_a_method(void **state)
 	tear_down(&bench);
 }
 
+/* What came to the server, in its order: the ids of the posts. */
+static void
+expect_order(struct bench *bench, const char *wanted)
+{
+	size_t count = http_server_requests(bench->server);
+	char order[200] = "";
+
+	for (size_t i = 0; i < count; i++) {
+		const char *id = strstr(http_server_request(bench->server, i),
+		    "&id=");
+
+		assert_non_null(id);
+		snprintf(order + strlen(order), sizeof order - strlen(order),
+		    "%s ", id + strlen("&id="));
+	}
+	assert_string_equal(order, wanted);
+}
+
+static void
+set_up_results(struct result *results, size_t count, struct bench *bench)
+{
+	for (size_t i = 0; i < count; i++)
+		results[i] = (struct result){ .bench = bench };
+}
+
+static void
+forget_all(struct result *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		forget(&results[i]);
+}
+
+static void
+posts_once_a_second_to_a_channel(void **state)
+{
+	struct script script = { 200, "", "{\"ok\":true}" };
+	struct bench bench = set_up_with(answer_script, &script);
+	int64_t start_ms = clock_steady_ms();
+	struct result results[6];
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 6, &bench);
+	post(&results[0], "CA", "a1");
+	post(&results[1], "CA", "a2");
+	post_by(&results[2], "files.completeUploadExternal", "CA", "a3");
+	post(&results[3], "CB", "b1");
+	post(&results[4], "CC", "c1");
+	post(&results[5], "CA", "a4");
+	await_all(results, 6);
+	expect_order(&bench, "a1 b1 c1 a2 a3 a4 ");
+	assert_true(results[4].at_ms - start_ms < 900);
+	assert_in_range(results[1].at_ms - start_ms, 999, 1800);
+	assert_in_range(results[2].at_ms - start_ms, 1999, 2800);
+	assert_in_range(results[5].at_ms - start_ms, 2999, 4500);
+	forget_all(results, 6);
+	tear_down(&bench);
+}
+
+/* The first post to CA is answered late. */
+static bool
+answer_late(struct http_peer *peer, const char *request, void *arg)
+{
+	(void)arg;
+	if (strstr(request, "id=a1") != NULL)
+		usleep(1500000);
+	return http_peer_answer(peer, 200, "", "{\"ok\":true}");
+}
+
+static void
+has_one_post_under_way_to_a_channel(void **state)
+{
+	struct bench bench = set_up_with(answer_late, NULL);
+	struct result results[4];
+	struct slack_call *second;
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 4, &bench);
+	post(&results[0], "CA", "a1");
+	second = post(&results[1], "CA", "a2");
+	post_by(&results[2], "files.completeUploadExternal", "CA", "a3");
+	post(&results[3], "CB", "b1");
+	await(&results[3]);
+	assert_int_equal(results[0].calls, 0);
+	await(&results[0]);
+	expect_order(&bench, "a1 b1 ");
+	slack_api_cancel(second);
+	await(&results[2]);
+	expect_order(&bench, "a1 b1 a3 ");
+	assert_int_equal(results[1].calls, 0);
+	forget_all(results, 4);
+	tear_down(&bench);
+}
+
+/* Slack has had enough of channel CA, or of all, that many times. */
+static bool
+answer_enough(struct http_peer *peer, const char *request, void *arg)
+{
+	struct refusal *refusal = arg;
+	bool is_refused;
+
+	pthread_mutex_lock(&refusal->lock);
+	is_refused = strstr(request, "channel=CA") != NULL &&
+	    refusal->left-- > 0;
+	pthread_mutex_unlock(&refusal->lock);
+	if (is_refused)
+		return http_peer_answer(peer, refusal->status,
+		    refusal->headers, refusal->body);
+	return http_peer_answer(peer, 200, "", "{\"ok\":true}");
+}
+
+static struct refusal
+make_refusal(int left, int status, const char *body)
+{
+	struct refusal refusal = { .left = left, .status = status,
+	    .headers = "Retry-After: 1\r\n", .body = body };
+
+	pthread_mutex_init(&refusal.lock, NULL);
+	return refusal;
+}
+
+static void
+stops_the_channel_that_slack_refuses(void **state)
+{
+	struct refusal refusal = make_refusal(2, 429, "");
+	struct bench bench = set_up_with(answer_enough, &refusal);
+	int64_t start_ms = clock_steady_ms();
+	struct result results[3];
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 3, &bench);
+	post(&results[0], "CA", "a1");
+	post(&results[1], "CA", "a2");
+	await_pause(&bench, "chat.postMessage: Slack wants fewer calls for a"
+	    " channel, the next one is in 1 s");
+	assert_false(slack_api_is_busy(bench.api, "files.info"));
+	post(&results[2], "CB", "b1");
+	await(&results[2]);
+	assert_true(results[2].at_ms - start_ms < 900);
+	assert_int_equal(results[2].limited, 0);
+	assert_in_range(slack_api_wait_ms(bench.api, "chat.postMessage",
+	    "CA"), 2000, 3600);
+	await_all(results, 2);
+	expect_order(&bench, "a1 b1 a1 a1 a2 ");
+	assert_int_equal(results[0].limited, 2);
+	assert_true(results[0].was_sent);
+	assert_int_equal(results[1].limited, 0);
+	assert_in_range(results[0].at_ms - start_ms, 1999, 5000);
+	forget_all(results, 3);
+	tear_down(&bench);
+	pthread_mutex_destroy(&refusal.lock);
+}
+
+static void
+stops_all_posts_where_the_workspace_has_enough(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+		const char *key;
+	} cases[] = {
+		{ 200, "{\"ok\":false,\"error\":\"message_limit_exceeded\"}",
+		    "CA" },
+		{ 429, "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct refusal refusal = make_refusal(1, cases[i].status,
+		    cases[i].body);
+		struct bench bench = set_up_with(answer_enough, &refusal);
+		int64_t start_ms = clock_steady_ms();
+		struct result results[2];
+
+		start(&bench);
+		set_up_results(results, 2, &bench);
+		slack_api_call(bench.api, &(struct slack_request){
+			.method = "chat.postMessage",
+			.token = TOKEN,
+			.arguments = "channel=CA&id=a1",
+			.key = cases[i].key,
+		    }, take, &results[0]);
+		await_pause(&bench, "calls, the next one is in 1 s");
+		post(&results[1], "CB", "b1");
+		await_all(results, 2);
+		assert_in_range(results[1].at_ms - start_ms, 999, 5000);
+		assert_int_equal(results[0].limited, 1);
+		forget_all(results, 2);
+		tear_down(&bench);
+		pthread_mutex_destroy(&refusal.lock);
+	}
+}
+
+/* Each post is refused once, as where the workspace is over its limit. */
+static bool
+answer_second_time(struct http_peer *peer, const char *request, void *arg)
+{
+	struct refusal *refusal = arg;
+	const char *id = strstr(request, "&id=");
+	int bit = 1 << (id[4] - 'a');
+	bool is_refused;
+
+	pthread_mutex_lock(&refusal->lock);
+	is_refused = (refusal->left & bit) != 0;
+	refusal->left &= ~bit;
+	pthread_mutex_unlock(&refusal->lock);
+	if (is_refused)
+		return http_peer_answer(peer, 429, refusal->headers, "");
+	return http_peer_answer(peer, 200, "", "{\"ok\":true}");
+}
+
+static void
+stops_all_posts_where_three_channels_are_refused(void **state)
+{
+	struct refusal refusal = make_refusal(31, 429, "");
+	struct bench bench = set_up_with(answer_second_time, &refusal);
+	struct result results[5];
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 5, &bench);
+	post(&results[0], "CA", "a");
+	post(&results[1], "CB", "b");
+	post(&results[2], "CC", "c");
+	post(&results[3], "CD", "d");
+	post(&results[4], "CE", "e");
+	await_pause(&bench, "chat.postMessage: Slack wants fewer calls, ");
+	assert_in_range(http_server_requests(bench.server), 3, 4);
+	tear_down(&bench);
+	forget_all(results, 5);
+	pthread_mutex_destroy(&refusal.lock);
+}
+
+static void
+doubts_a_post_that_may_stand_there(void **state)
+{
+	static const struct {
+		struct script script;
+		enum slack_verdict verdict;
+	} cases[] = {
+		{ { 500, "", "" }, SLACK_IN_DOUBT },
+		{ { 502, "", "<html>" }, SLACK_IN_DOUBT },
+		{ { 504, "", "<html>" }, SLACK_IN_DOUBT },
+		{ { 200, "", "<html>" }, SLACK_IN_DOUBT },
+		{ { 200, "", "" }, SLACK_IN_DOUBT },
+		{ { 200, "", "{\"ok\":tr" }, SLACK_IN_DOUBT },
+		{ { 200, "", "{\"ok\":false,\"error\":\"internal_error\"}" },
+		    SLACK_IN_DOUBT },
+		{ { 200, "", "{\"ok\":false,\"error\":\"fatal_error\"}" },
+		    SLACK_IN_DOUBT },
+		{ { 503, "", "<html>" }, SLACK_RETRY },
+		{ { 200, "", "{\"ok\":false,\"error\":"
+		    "\"service_unavailable\"}" }, SLACK_RETRY },
+		{ { 404, "", "<html>" }, SLACK_RETRY },
+		{ { 302, "Location: http://127.0.0.1:1/\r\n", "" },
+		    SLACK_RETRY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct script script = cases[i].script;
+		struct bench bench = set_up_with(answer_script, &script);
+		struct result result = { .bench = &bench };
+
+		start(&bench);
+		post(&result, "CA", "a1");
+		await(&result);
+		if (result.verdict != cases[i].verdict)
+			fail_msg("case %zu: verdict %d", i, result.verdict);
+		assert_true(result.was_sent);
+		forget(&result);
+		tear_down(&bench);
+	}
+}
+
+/* The first request keeps the connection, the second breaks it. */
+static bool
+answer_and_break(struct http_peer *peer, const char *request, void *arg)
+{
+	(void)arg;
+	if (strstr(request, "id=a1") != NULL)
+		return http_peer_answer(peer, 200, "", "{\"ok\":true}");
+	http_peer_reset(peer);
+	return false;
+}
+
+static void
+posts_once_where_the_connection_breaks(void **state)
+{
+	struct bench bench = set_up_with(answer_and_break, NULL);
+	struct result results[2];
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 2, &bench);
+	post(&results[0], "CA", "a1");
+	await(&results[0]);
+	post(&results[1], "CB", "b1");
+	await(&results[1]);
+	assert_int_equal(results[1].verdict, SLACK_IN_DOUBT);
+	assert_true(results[1].was_sent);
+	expect_order(&bench, "a1 b1 ");
+	forget_all(results, 2);
+	tear_down(&bench);
+}
+
+static void
+forgets_channels_that_are_quiet(void **state)
+{
+	struct script script = { 200, "", "{\"ok\":true}" };
+	struct bench bench = set_up_with(answer_script, &script);
+	struct result first = { .bench = &bench }, none = first;
+	size_t before;
+
+	(void)state;
+	start(&bench);
+	post(&first, "CA", "a1");
+	await(&first);
+	usleep(1100000);	/* until a new lane is born full */
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 20000; i++) {
+		char channel[40];
+
+		snprintf(channel, sizeof channel, "C%d", i);
+		slack_api_cancel(post(&none, channel, "x"));
+	}
+	assert_true(mallinfo2().uordblks < before + 200000);
+	assert_int_equal(none.calls, 0);
+	forget(&first);
+	tear_down(&bench);
+}
+
+static void
+tells_how_long_a_call_would_wait(void **state)
+{
+	struct script script = { 200, "", "{\"ok\":true}" };
+	struct bench bench = set_up_with(answer_script, &script);
+	struct result results[3];
+	const char *name = "chat.postMessage";
+
+	(void)state;
+	start(&bench);
+	set_up_results(results, 3, &bench);
+	assert_int_equal(slack_api_wait_ms(bench.api, name, "CA"), 0);
+	assert_int_equal(slack_api_wait_ms(bench.api, name, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		post(&results[i], "CA", "a");
+	assert_in_range(slack_api_wait_ms(bench.api, name, "CA"), 2500, 3000);
+	assert_in_range(slack_api_wait_ms(bench.api,
+	    "files.completeUploadExternal", "CA"), 2500, 3000);
+	assert_in_range(slack_api_wait_ms(bench.api, name, "CB"), 0, 700);
+	assert_int_equal(slack_api_wait_ms(bench.api, "files.info", "CA"), 0);
+	tear_down(&bench);
+	forget_all(results, 3);
+}
+
+static const char *const bad_upload_urls[] = { "", "https://",
+    "http://files.example.com/upload/1", "ftp://127.0.0.1/upload",
+    "https://files.example.com/a b", "https://u@files.example.com/",
+    "https://files.example.com/\n", "https://files.example.com",
+    "http://127.0.0.1.example.com/", "http://127.0.0.1@example.com/",
+    "file:///etc/passwd", "http://[::1]example.com/" };
+
+static void
+uploads_to_the_url_without_the_token(void **state)
+{
+	struct script script = { 200, "", "OK - 70000" };
+	struct bench bench = set_up_with(answer_script, &script);
+	struct result result = { .bench = &bench };
+	struct slack_upload upload = { .length = 70000 };
+	char url[100], *bytes = xmalloc(upload.length);
+	const char *text;
+
+	(void)state;
+	start(&bench);
+	memset(bytes, '\xff', upload.length);
+	upload.bytes = bytes;
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/upload/v1/x?a=b",
+	    http_server_port(bench.server));
+	upload.url = url;
+	assert_non_null(slack_api_upload(bench.api, &upload, take, &result));
+	assert_int_equal(result.calls, 0);
+	await(&result);
+	assert_int_equal(result.verdict, SLACK_OK);
+	assert_string_equal(result.body, "OK - 70000");
+	text = http_server_request(bench.server, 0);
+	assert_memory_equal(text, "POST /upload/v1/x?a=b HTTP/1.1\r\n", 32);
+	assert_null(strstr(text, "Authorization"));
+	assert_null(strstr(text, TOKEN));
+	assert_non_null(strstr(text, "\r\nContent-Type:"
+	    " application/octet-stream\r\n"));
+	assert_memory_equal(strstr(text, "\r\n\r\n") + 4, bytes,
+	    upload.length);
+	for (size_t i = 0; i < COUNT(bad_upload_urls); i++) {
+		upload.url = bad_upload_urls[i];
+		assert_null(slack_api_upload(bench.api, &upload, take,
+		    &result));
+	}
+	free(bytes);
+	forget(&result);
+	tear_down(&bench);
+}
+
+static void
+never_uploads_in_the_clear_beside_a_true_slack(void **state)
+{
+	struct script script = { 200, "", "OK" };
+	struct bench bench = set_up_with(answer_script, &script);
+	struct slack_upload upload = { "http://127.0.0.1:1/", "x", 1 };
+
+	(void)state;
+	snprintf(bench.url, sizeof bench.url, "https://slack.example.com/");
+	start(&bench);
+	assert_null(slack_api_upload(bench.api, &upload, take, NULL));
+	tear_down(&bench);
+}
+
+static bool
+answer_upload(struct http_peer *peer, const char *request, void *arg)
+{
+	(void)arg;
+	if (strstr(request, "/reset") != NULL) {
+		http_peer_reset(peer);
+		return false;
+	}
+	return http_peer_answer(peer, atoi(strstr(request, "/up/") + 4), "",
+	    strstr(request, "/long") != NULL ? "0123456789" : "");
+}
+
+static void
+judges_the_answer_to_an_upload(void **state)
+{
+	static const struct {
+		const char *path;
+		enum slack_verdict verdict;
+	} cases[] = {
+		{ "200", SLACK_OK }, { "200/long", SLACK_OK },
+		{ "404", SLACK_RETRY }, { "500", SLACK_RETRY },
+		{ "302", SLACK_RETRY }, { "413", SLACK_BAD_REQUEST },
+		{ "reset", SLACK_RETRY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct bench bench = set_up_with(answer_upload, NULL);
+		struct result result = { .bench = &bench };
+		char url[100];
+
+		start(&bench);
+		snprintf(url, sizeof url, "http://127.0.0.1:%d/up/%s",
+		    http_server_port(bench.server), cases[i].path);
+		slack_api_upload(bench.api, &(struct slack_upload){ url, "x",
+		    1 }, take, &result);
+		await(&result);
+		assert_int_equal(result.verdict, cases[i].verdict);
+		forget(&result);
+		tear_down(&bench);
+	}
+}
+
 static bool
 hang_or_answer(struct http_peer *peer, const char *request, void *arg)
 {
@@ -878,6 +1370,18 @@ main(void)
 		test(waits_and_calls_again_after_429),
 		test(waits_longer_where_slack_does_not_say),
 		test(keeps_the_pace_of_a_method),
+		test(posts_once_a_second_to_a_channel),
+		test(has_one_post_under_way_to_a_channel),
+		test(stops_the_channel_that_slack_refuses),
+		test(stops_all_posts_where_the_workspace_has_enough),
+		test(stops_all_posts_where_three_channels_are_refused),
+		test(doubts_a_post_that_may_stand_there),
+		test(posts_once_where_the_connection_breaks),
+		test(forgets_channels_that_are_quiet),
+		test(tells_how_long_a_call_would_wait),
+		test(uploads_to_the_url_without_the_token),
+		test(never_uploads_in_the_clear_beside_a_true_slack),
+		test(judges_the_answer_to_an_upload),
 		test(cancels_waiting_and_running_calls),
 		test(calls_and_cancels_from_within_done),
 		test(advises_on_each_permanent_error),
