@@ -10,7 +10,7 @@ LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
-LIBS_ws-broadcast = -lwebsockets -lcjson -lssl -lcrypto
+LIBS_ws-broadcast = -lwebsockets -lsqlite3 -lcjson -lssl -lcrypto
 LIBS_stats = -lcjson
 LIBS_keep = -lcjson
 
@@ -103,7 +103,7 @@ modules_of = $(patsubst %.c,$(BUILD)/%.o,$(shell \
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(call modules_of,$$*) $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 \
-		-lwebsockets -lcurl -lcjson -lssl -lcrypto
+		-lwebsockets -lcurl -lsqlite3 -lcjson -lssl -lcrypto
 
 unit: $(UNIT_TESTS)
 	@for test in $^; do $$test || exit 1; done
