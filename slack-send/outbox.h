@@ -31,7 +31,7 @@ struct outbox_message {
 	int64_t number;		/* order of sending within a channel */
 	int64_t seq;		/* of the record; 0: it has none */
 	const char *purpose;	/* relay, reply, forward, digest */
-	const char *id;		/* of an api_message */
+	const char *id;		/* of an api_message, up to 128 bytes */
 	const char *channel;	/* as asked for */
 	const char *title;
 	const char *text;
@@ -41,6 +41,7 @@ struct outbox_message {
 
 	enum outbox_state state;
 	int64_t digest;		/* number of the digest that carries it */
+	int64_t messages;	/* that a digest carries, once summarized */
 	int64_t part;		/* posts of it that are done */
 	int64_t attempts;
 	int64_t limited;	/* how often Slack said "too much" */
@@ -90,19 +91,23 @@ struct outbox_digest {
 	size_t last_count;
 };
 
+#define OUTBOX_BYTES_MAX (INT64_C(1024) * 1024 * 1024)
+
 struct outbox_settings {
 	const char *path;
+	bool is_ours;		/* nobody else writes but to replay */
 	int64_t digest_after_s;	/* of posts, one a second, in a queue */
 	int64_t open_max;	/* messages that are not through */
-	int64_t keep_s;		/* those that are */
+	int64_t bytes_max;	/* of the file */
+	int64_t keep_s;		/* what is through is forgotten after that */
 };
 
 struct outbox;
 
 /*
- * Open the file, or make it; the settings' strings are borrowed. A damaged one
- * is moved aside, with what can be read of it taken over. Returns NULL where
- * that fails, with the reason reported and *status an exit status.
+ * Open the file, or make it; the settings are borrowed. A damaged one that
+ * is_ours is moved aside, now or when it shows, with what can be read of it
+ * taken over. Returns NULL with the reason reported and *status an exit status.
  */
 struct outbox *outbox_open(const struct outbox_settings *settings,
     int *status);
@@ -126,6 +131,10 @@ size_t outbox_pending_bytes(const struct outbox *outbox);
  */
 int outbox_commit(struct outbox *outbox);
 
+/* Did that, or a look for something, fail, and outbox_commit not succeed
+ * since? */
+bool outbox_is_in_trouble(const struct outbox *outbox);
+
 /*
  * The first channel behind `after` by name ("": the first of all) that has
  * messages to be sent, or NULL. Valid until the next call.
@@ -134,19 +143,22 @@ const char *outbox_next_channel(struct outbox *outbox, const char *after);
 
 /*
  * The oldest message of the channel that is queued or sending. Its strings are
- * valid until this or outbox_next_report is called again.
+ * valid until the next call.
  */
 bool outbox_next(struct outbox *outbox, const char *channel,
     struct outbox_message *message);
 
 /*
- * What a post is known by, in Slack and for ever: SEQ/PURPOSE/PART, with the id
- * or the number where there is no seq. key has OUTBOX_KEY_BYTES.
+ * What a post is known by, in Slack and for ever: SEQ/PURPOSE/PART/ID, seq 0
+ * and id left out where it has none. key has OUTBOX_KEY_BYTES.
  */
 void outbox_key(const struct outbox_message *message, int64_t part,
     char *key);
 
-/* What is to be told about a digest, valid until the next call. */
+/*
+ * What is to be told about a digest, valid until the next call. It carries no
+ * more messages from then on.
+ */
 bool outbox_summarize(struct outbox *outbox, int64_t number,
     struct outbox_digest *digest);
 
@@ -178,12 +190,13 @@ void outbox_end(struct outbox *outbox, int64_t number,
 
 /*
  * The first message behind that number that ended, in any way, and whose
- * outcome is not reported. Valid as that of outbox_next; without text and
- * payload.
+ * outcome is not reported. Valid until the next call.
  */
 bool outbox_next_report(struct outbox *outbox, int64_t after,
     struct outbox_message *message);
-void outbox_reported(struct outbox *outbox, int64_t number);
+
+/* That outcome of it, one of several perhaps, was reported. */
+void outbox_reported(struct outbox *outbox, int64_t number, int64_t outcomes);
 
 /*
  * One small step of what may wait: end what went with a digest, forget what is
@@ -194,10 +207,15 @@ bool outbox_tidy(struct outbox *outbox);
 
 /* How many are not through, and since when the oldest of them waits (0: none
  * does). */
-int64_t outbox_count_open(struct outbox *outbox);
+int64_t outbox_count_open(const struct outbox *outbox);
 int64_t outbox_oldest_us(struct outbox *outbox);
 
-/* Queue again what failed; returns how many, or -1 with the reason reported. */
+/*
+ * Queue again what failed and still has its content; another process may have
+ * the outbox at the same time, and calls outbox_refresh then. Returns how many
+ * messages, or -1 with the reason reported.
+ */
 int64_t outbox_replay_dead(struct outbox *outbox);
+void outbox_refresh(struct outbox *outbox);
 
 #endif
