@@ -48,8 +48,11 @@ static const char find_sql[] =
 enum { STATE, CHANNEL, SLACK_CHANNEL, SLACK_TS, ATTEMPTS, CREATED, ENDED,
 	REASON, DIGEST, DIGEST_CHANNEL, DIGEST_TS };
 
+/* It is known when the digest is closed; before that an index helps. */
 static const char size_sql[] =
-    "SELECT count(*) FROM message WHERE digest = ?";
+    "SELECT ifnull(messages, (SELECT count(*) FROM message AS m"
+    "  WHERE m.digest = ?1 AND m.state IN ('gathered', 'failed')))"
+    " FROM message WHERE number = ?1";
 
 /* Each part of it has a small index of its own. */
 static const char count_sql[] =

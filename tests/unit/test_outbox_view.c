@@ -57,7 +57,8 @@ open_writer(struct bench *bench)
 	run(bench, "PRAGMA journal_mode=WAL;"
 	    "CREATE TABLE message(number INTEGER PRIMARY KEY, seq INTEGER,"
 	    " purpose TEXT, id TEXT, channel TEXT, title TEXT, state TEXT,"
-	    " digest INTEGER, attempts INTEGER NOT NULL DEFAULT 0,"
+	    " digest INTEGER, messages INTEGER,"
+	    " attempts INTEGER NOT NULL DEFAULT 0,"
 	    " created INTEGER, since INTEGER, ended INTEGER,"
 	    " slack_channel TEXT, slack_ts TEXT, reason TEXT);"
 	    "CREATE INDEX message_id ON message(id) WHERE id IS NOT NULL;");
@@ -135,7 +136,8 @@ tells_each_state(void **state)
 	    " NULL),"
 	    "(7, 'relay', 'e', 'ci', 'digest', 0, 5, 9, NULL, NULL, NULL, 8),"
 	    "(8, 'digest', NULL, 'ci', 'sent', 1, 5, 9, 'C1', '1.3', NULL,"
-	    " NULL)");
+	    " NULL);"
+	    "UPDATE message SET messages = 1 WHERE number = 8");
 	check(bench, "q", 1, "{\"id\":\"q\",\"status\":\"queued\","
 	    "\"channel\":\"ci\",\"attempts\":0,\"queued\":\"T5\"}");
 	check(bench, "s", 1, "{\"id\":\"s\",\"status\":\"queued\","
