@@ -36,6 +36,9 @@
 #define RECORD_THREAD_TS "thread_ts"
 #define RECORD_PREVIOUS_MESSAGE "previous_message"
 
+/* what a record of the inbox is taken once under */
+#define RECORD_ID "id"
+
 /* members of an api_message */
 #define RECORD_TITLE "title"
 #define RECORD_PAYLOAD "payload"

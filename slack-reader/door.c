@@ -20,6 +20,8 @@
 /* So much is carried of what cannot be a record. */
 #define BAD_BYTES_MAX 1024
 
+#define ID_RAW_BYTES_MAX (6 * DOOR_ID_BYTES_MAX + 2)	/* with escapes */
+
 #define LAG_MOST_US (2 * 3600 * INT64_C(1000000))
 
 /* While the journal cannot be written it is tried that often, and whenever
@@ -34,9 +36,12 @@ struct guest {
 	char *event_id;
 	char *channel;		/* of the event */
 	char *ts;		/* of a new message, else NULL */
+	char *id;		/* of the inbox's, or NULL */
+	char *type;		/* where it has such an id */
 	bool is_backfill;
 	bool has_noted_id;	/* as come in, by this one */
 	bool has_noted_ts;
+	bool has_noted_inbox;
 	bool is_own;
 	bool is_held;
 	struct timer hold;
@@ -103,6 +108,8 @@ free_guest(struct guest *guest)
 	free(guest->event_id);
 	free(guest->channel);
 	free(guest->ts);
+	free(guest->id);
+	free(guest->type);
 	free(guest);
 }
 
@@ -158,6 +165,35 @@ is_new_message(struct record *event)
 	    !is_string(event, RECORD_SUBTYPE, "message_replied");
 }
 
+/* Nothing that could be read as another one's: \u0000 and U+FFFD are alike. */
+static bool
+is_plain(const char *text)
+{
+	size_t length = 0;
+
+	while (length <= DOOR_ID_BYTES_MAX && text[length] > ' ' &&
+	    text[length] <= '~')
+		length++;
+	return length > 0 && length <= DOOR_ID_BYTES_MAX &&
+	    text[length] == '\0';
+}
+
+/* Under what a record of the inbox comes in once. Borrowed from the record. */
+static bool
+find_inbox_id(struct record *record, const char **type, const char **id)
+{
+	const char *raw;
+	size_t length;
+
+	if (!record_raw(record, RECORD_ID, &raw, &length) ||
+	    length > ID_RAW_BYTES_MAX)
+		return false;
+	*type = record_string(record, RECORD_TYPE);
+	*id = record_string(record, RECORD_ID);
+	return *type != NULL && is_plain(*type) && *id != NULL &&
+	    is_plain(*id);
+}
+
 /* Note it as come in; false where it had come before. */
 static bool
 note_arrival(struct door *door, struct guest *guest)
@@ -165,6 +201,13 @@ note_arrival(struct door *door, struct guest *guest)
 	struct seen *seen = door->settings.seen;
 	int64_t now_s = clock_steady_s();
 
+	if (guest->id != NULL) {
+		guest->has_noted_inbox = !seen_note(door->settings.ids,
+		    guest->type, guest->id, now_s);
+		return guest->has_noted_inbox;
+	}
+	if (guest->origin.kind == FROM_INBOX)
+		return true;
 	if (guest->event_id != NULL)
 		guest->has_noted_id = !seen_note(seen, guest->event_id, "",
 		    now_s);
@@ -183,6 +226,8 @@ forget_arrival(struct door *door, const struct guest *guest)
 		seen_forget(door->settings.seen, guest->event_id, "");
 	if (guest->has_noted_ts)
 		seen_forget(door->settings.seen, guest->channel, guest->ts);
+	if (guest->has_noted_inbox)
+		seen_forget(door->settings.ids, guest->type, guest->id);
 }
 
 /* What is said in the door's record is filled in. */
@@ -191,6 +236,7 @@ make_guest(struct door *door, const struct arrival *arrival)
 {
 	struct guest *guest = xcalloc(1, sizeof *guest);
 	const char *channel = record_string(door->record, RECORD_CHANNEL);
+	const char *type, *id;
 
 	guest->door = door;
 	guest->origin = arrival->origin;
@@ -199,6 +245,11 @@ make_guest(struct door *door, const struct arrival *arrival)
 	if (channel != NULL && is_new_message(door->record))
 		guest->ts = copy_or_null(record_string(door->record,
 		    RECORD_TS));
+	if (arrival->origin.kind == FROM_INBOX &&
+	    find_inbox_id(door->record, &type, &id)) {
+		guest->type = xstrdup(type);
+		guest->id = xstrdup(id);
+	}
 	guest->is_backfill = arrival->is_backfill;
 	door->own_count += arrival->origin.kind == FROM_NOBODY;
 	return guest;
@@ -321,7 +372,7 @@ door_take(struct door *door, const struct arrival *arrival)
 		return;
 	}
 	/* What came before is told behind it: it may not be durable yet. */
-	if (arrival->origin.kind != FROM_INBOX && !note_arrival(door, guest)) {
+	if (!note_arrival(door, guest)) {
 		TAILQ_INSERT_TAIL(&door->waiting, guest, next);
 		return;
 	}
@@ -380,6 +431,15 @@ recall_lag(struct door *door, struct record *record)
 		door->lag_us = received_us - ts_us;
 }
 
+static void
+recall_inbox_id(struct door *door, struct record *record)
+{
+	const char *type, *id;
+
+	if (find_inbox_id(record, &type, &id))
+		seen_note(door->settings.ids, type, id, clock_steady_s());
+}
+
 /* What the inbox brought is no word of Slack's, whatever it looks like. */
 void
 door_recall(struct door *door, struct record *record)
@@ -389,6 +449,8 @@ door_recall(struct door *door, struct record *record)
 	const char *ts = record_string(record, RECORD_TS);
 	int64_t now_s = clock_steady_s();
 
+	if (is_string(record, RECORD_SOURCE, "inbox"))
+		recall_inbox_id(door, record);
 	if (!is_string(record, RECORD_SOURCE, "slack"))
 		return;
 	if (id != NULL)

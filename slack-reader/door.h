@@ -25,6 +25,10 @@
 /* Room is left for what is added to a record. */
 #define DOOR_BYTES_MAX (RECORD_BYTES_MAX - 8192)
 
+/* Ids of the inbox are that long at most, and so many are remembered. */
+#define DOOR_ID_BYTES_MAX 128
+#define DOOR_IDS_LEAST 65536
+
 /* Fetched messages that wait here at most; live ones come as they come. */
 #define DOOR_BACKFILL_MAX 500
 
@@ -48,7 +52,8 @@ struct arrival {
 
 /* All borrowed. */
 struct door_settings {
-	struct seen *seen;
+	struct seen *seen;	/* what came from Slack */
+	struct seen *ids;	/* what came by the inbox, under its own id */
 	struct timers *timers;
 	struct identity *identity;
 	struct directory *directory;

@@ -553,8 +553,12 @@ inbox_accept(struct inbox *inbox, uint64_t number, int64_t seq)
 
 	if (client == NULL || client->first == NULL)
 		return;
-	buffer_printf(&client->answers, "{\"ok\":true,\"seq\":%lld}\n",
-	    (long long)seq);
+	if (seq == 0)
+		buffer_append_string(&client->answers,
+		    "{\"ok\":true,\"repeated\":true}\n");
+	else
+		buffer_printf(&client->answers,
+		    "{\"ok\":true,\"seq\":%lld}\n", (long long)seq);
 	pass_answer_on(client);
 }
 

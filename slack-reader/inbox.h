@@ -54,6 +54,7 @@ struct inbox *inbox_open(const struct inbox_settings *settings);
 void inbox_free(struct inbox *inbox);
 
 /* Answer the client's oldest line that waits; a client that left is no error.
+ * With seq 0 its record was there before: {"ok":true,"repeated":true}.
  * What is refused here may be handed in again later, and so that it stays
  * in its order nothing more is read from that connection. */
 void inbox_accept(struct inbox *inbox, uint64_t client, int64_t seq);

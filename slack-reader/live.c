@@ -68,6 +68,7 @@ struct live {
 
 	struct journal *journal;
 	struct seen *seen;
+	struct seen *inbox_ids;
 	struct slack_api *api;
 	struct identity *identity;
 	struct directory *directory;
@@ -433,7 +434,7 @@ static struct door *
 open_door(struct live *live)
 {
 	return door_new(&(struct door_settings){
-	    .seen = live->seen, .timers = live->timers,
+	    .seen = live->seen, .ids = live->inbox_ids, .timers = live->timers,
 	    .identity = live->identity, .directory = live->directory,
 	    .channels = live->options->channels,
 	    .noticed = notice_event, .accepted = accept_arrival, .refused = refuse_arrival,
@@ -495,6 +496,7 @@ open_all(struct live *live)
 	live->deliveries = delivery_reader_new();
 	live->fetched = record_new(STAGE, none);
 	live->seen = seen_new(SEEN_SPAN_S, SEEN_MOST);
+	live->inbox_ids = seen_new(INT64_MAX, DOOR_IDS_LEAST);
 	live->door = open_door(live);
 	open_journal(live);
 	if (live->options->inbox != NULL)
@@ -518,6 +520,7 @@ close_all(struct live *live)
 	journal_free(live->journal);
 	links_free(live->links);
 	seen_free(live->seen);
+	seen_free(live->inbox_ids);
 	delivery_reader_free(live->deliveries);
 	record_free(live->fetched);
 	timers_free(live->timers);

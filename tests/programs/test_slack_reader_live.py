@@ -752,6 +752,170 @@ def test_what_the_inbox_brought_hides_no_message(reader):
     reader.wait_records(1, text="real")
 
 
+def api_message(name, **members):
+    return json.dumps({"type": "api_message", "id": name,
+                       **members}).encode()
+
+
+REPEATED = {"ok": True, "repeated": True}
+
+
+def test_an_id_of_the_inbox_comes_in_once(reader):
+    reader.start()
+    first, second = Inbox(reader.inbox), Inbox(reader.inbox)
+    assert first.say(api_message("a", text="one")).hear() == \
+        {"ok": True, "seq": 1}
+    assert first.say(api_message("a", text="one")).hear() == REPEATED
+    assert second.say(api_message("a", text="other")).hear() == REPEATED
+    assert second.say(b'{"type":"delivery","id":"a"}').hear() == \
+        {"ok": True, "seq": 2}
+    first.say(api_message("b") + b"\n" + api_message("c") + b"\n" +
+              api_message("b") + b"\n[]\n" + api_message("d"))
+    assert [first.hear() for _ in range(5)] == [
+        {"ok": True, "seq": 3}, {"ok": True, "seq": 4}, REPEATED,
+        {"ok": False,
+         "error": "not a JSON object: expected a brace at byte 1"},
+        {"ok": True, "seq": 5}]
+    assert [one["id"] for one in reader.journal] == ["a", "a", "b", "c", "d"]
+    assert reader.stop() == 0
+
+
+def test_an_id_is_known_after_a_start_and_after_a_kill(reader):
+    for round_, end in enumerate((reader.stop, reader.kill, reader.kill)):
+        reader.start()
+        inbox = Inbox(reader.inbox)
+        for number in range(round_):
+            assert inbox.say(api_message(f"id-{number}")).hear() == REPEATED
+        assert inbox.say(api_message(f"id-{round_}")).hear() == \
+            {"ok": True, "seq": round_ + 1}
+        end()
+    assert len(reader.journal) == 3
+
+
+@pytest.mark.parametrize("name", [
+    7, None, "", "x" * 129, "two words", "\u00e9", "nul\u0000", "\ufffd", {},
+    pytest.param("x" * 5_000_000, id="5 MB")])
+def test_what_cannot_be_an_id_is_none(reader, name):
+    reader.start()
+    inbox = Inbox(reader.inbox)
+    for seq in (1, 2):
+        assert inbox.say(api_message(name)).hear() == {"ok": True, "seq": seq}
+    assert inbox.say(b'{"type":"a","id":"%s"}' % (b"x" * 128)).hear()["seq"]
+    assert inbox.say(b'{"type":"a","id":"%s\\u0078"}' % (b"x" * 127)).hear() \
+        == REPEATED
+    for seq in (4, 5):	# without a type it is no kind of record that has one
+        assert inbox.say(b'{"id":"1"}').hear() == {"ok": True, "seq": seq}
+
+
+def test_an_id_that_was_refused_is_new_again(reader):
+    """Also for the repetition that stood behind it, of another client."""
+    reader.start()
+    pid = reader.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (5000, limits[1]))
+    line = api_message("a", text="x" * 5000)
+    for inbox in (Inbox(reader.inbox), Inbox(reader.inbox)):
+        inbox.say(line + b"\n" + line)
+        answers = [inbox.hear(), inbox.hear()]
+        assert not any(one["ok"] for one in answers) and answers[0]["retry"]
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    inbox = Inbox(reader.inbox)
+    assert inbox.say(line).hear() == {"ok": True, "seq": 1}
+    assert inbox.say(line).hear() == REPEATED
+    assert len(reader.journal) == 1
+
+
+def test_an_id_from_many_at_once_comes_in_once(reader):
+    reader.start()
+    clients = [Inbox(reader.inbox) for _ in range(16)]
+    for round_ in range(20):
+        line = api_message(f"round-{round_}")
+        for inbox in clients:
+            inbox.say(line)
+        answers = [inbox.hear() for inbox in clients]
+        assert sorted(map(str, answers)) == sorted(map(
+            str, [{"ok": True, "seq": round_ + 1}] + [REPEATED] * 15))
+    assert len(reader.journal) == 20
+
+
+def hand_in_all(reader, lines):
+    """Like a client that outlives the deaths of the reader. Its deaths."""
+    deaths = 0
+    while lines:
+        reader.start(wait=False)
+        while not reader.inbox.exists():
+            assert reader.process.poll() is None, reader.said
+            time.sleep(0.005)
+        answered = 0
+        try:
+            inbox = Inbox(reader.inbox)
+            for start in range(0, len(lines), 100):
+                group = lines[start:start + 100]
+                inbox.say(b"\n".join(group))
+                if deaths < 8 and start == 100 * (deaths % 4):
+                    time.sleep(deaths * 0.0004)
+                    reader.kill()
+                for _ in group:
+                    assert inbox.hear()["ok"]
+                    answered += 1
+        except (OSError, json.JSONDecodeError):
+            deaths += 1
+        lines = lines[answered:]
+        reader.kill()
+        reader.inbox.unlink(missing_ok=True)
+    return deaths
+
+
+def test_with_ids_nothing_is_lost_or_doubled_by_kills(reader):
+    names = [f"{number:05}" for number in range(3000)]
+    assert hand_in_all(reader, list(map(api_message, names))) == 8
+    assert [one["id"] for one in reader.journal] == names
+
+
+def hand_in_ids(inbox, numbers):
+    for start in range(0, len(numbers), 200):
+        group = numbers[start:start + 200]
+        inbox.say(b"\n".join(b'{"type":"t","id":"%x"}' % number
+                             for number in group))
+        for _ in group:
+            assert "seq" in inbox.hear()
+
+
+def test_the_last_65536_ids_are_remembered_in_bounded_memory(reader):
+    reader.start(stdout=os.open(os.devnull, os.O_WRONLY))
+    inbox = Inbox(reader.inbox)
+    hand_in_ids(inbox, range(70_000))
+    before = resident(reader.process.pid)
+    hand_in_ids(inbox, range(70_000, 200_000))
+    if not is_sanitized():
+        assert resident(reader.process.pid) - before < 3000
+    for number in (200_000 - 65_536, 199_999):
+        assert inbox.say(b'{"type":"t","id":"%x"}' % number).hear() == \
+            REPEATED
+    reader.kill()
+    reader.start()
+    inbox = Inbox(reader.inbox)
+    for number in (200_000 - 65_536, 199_999):
+        assert inbox.say(b'{"type":"t","id":"%x"}' % number).hear() == \
+            REPEATED
+
+
+def test_a_flood_of_the_inbox_makes_slack_no_twins(reader):
+    reader.start()
+    sent = reader.slack.send("once")
+    reader.wait_records(1)
+    hand_in_ids(Inbox(reader.inbox), range(140_000))
+    event = {"type": "message", "channel": sent["channel"],
+             "user": "U0HUMAN001", "text": "once", "ts": sent["ts"]}
+    reader.slack.control("raw", text=json.dumps({
+        "envelope_id": "e-1", "type": "events_api", "payload": {
+            "type": "event_callback", "event_id": "Ev-again",
+            "event": event}}))
+    reader.slack.send("the last")
+    reader.wait_records(1, text="the last", timeout=60)
+    assert len(reader.wait_records(1, ts=sent["ts"])) == 1
+
+
 def test_a_removed_journal_ends_it_for_a_new_start(reader):
     reader.start()
     shutil.rmtree(reader.state / "journal")
