@@ -49,18 +49,23 @@ they take (all but the first words of a line may be left out):
     disable / enable                Socket Mode (link_disabled)
   what goes wrong
     fail_next method times, and of: status error retry_after body answer delay
-             hang reset seconds.    method: of the Web API, "download",
-             "upload" or "*"; body: json, empty, html, no_ok, or a text
+             hang reset half after seconds.     method: of the Web API,
+             "download", "upload" or "*"; body: json, empty, html, no_ok, or
+             a text; half: of the answer, then the connection's end; after:
+             what is asked for is done first, and then the answer spoilt
     fail_upgrade times, and one of: status hang no_hello reset
              close_after_hello code hello_delay
     heal                            take back all that waits
     token name error scopes without         name: app or bot
-    limit method many seconds       429 beyond that
+    limit method many seconds       429 beyond that (see --real-limits, too)
+    certificate kind                good, wrong_name, unknown_ca (of --tls)
     set ack_deadline retries …      any option, by its name in the help below
     expire_cursors
   the workspace
     add_user id name real_name …    add_channel id name type members …
-    change_channel id joined archived name …
+    change_channel id joined archived refuses name …
+                                    refuses: posts, by an error such as
+                                    restricted_action
     add_file name text|base64_data|size mode stub mimetype conduct …
     change_file id conduct …        mode: hosted, snippet, external, tombstone,
              hidden_by_limit, access_denied; stub: as Slack Connect shows it;
@@ -74,7 +79,10 @@ GET /control/log?after=N&wait=S   {"entries": […]}, each with n, time, kind:
   client_ping, client_pong, download {file, token: its name, bytes}, upload,
   elsewhere {authorization: was there a token?}, login_page, error {what: no
   good client does it}, server_error {what}, …
-GET /control/state      sockets, ghosts, acked, pending, lost, messages …
+GET /control/state      sockets, ghosts, acked, pending, lost, messages,
+                        limited {method: {channel: answers 429}} …
+GET /control/posts?channel=C&after=N    {"posts": […]} of the bot, in order:
+                        time channel ts text metadata thread_ts files
 GET /control/history?channel=C    all messages of a channel
 
 An ack that comes later than the deadline counts as none. Tokens and tickets

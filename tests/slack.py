@@ -163,6 +163,17 @@ class FakeSlack:
         return self._ask("GET", "/control/history?" + urllib.parse.urlencode(
             {"channel": channel}))["messages"]
 
+    def posts(self, channel=None, after=0):
+        """What the bot has posted, in order, without the first `after`: time,
+        channel, ts, text, metadata, thread_ts, files (with their text)."""
+        where = {"channel": channel} if channel else {}
+        return self._ask("GET", "/control/posts?" + urllib.parse.urlencode(
+            {"after": after, **where}))["posts"]
+
+    def limited(self, method="chat.postMessage"):
+        """How often it was answered 429, by channel."""
+        return self.state()["limited"].get(method, {})
+
     def read_log(self, wait=0.0):
         """Read on; returns everything so far."""
         last = self.entries[-1]["n"] if self.entries else 0

@@ -66,8 +66,6 @@ class Call:
 class Api:
     def __init__(self, fake):
         self.fake = fake
-        self.limits = {}        # method: (how many, in so many seconds)
-        self._calls = {}        # method: times
 
     async def handle(self, request):
         """The handler of /api/METHOD."""
@@ -83,6 +81,10 @@ class Api:
         return response
 
     def _log(self, entry, began, status):
+        channel = entry.get("arguments", {}).get("channel") or entry.get(
+            "arguments", {}).get("channel_id")
+        self.fake.limits.count(entry["method"], channel, status,
+                               entry.get("error"))
         self.fake.log.add("api", **entry, status=status,
                           seconds=time.monotonic() - began)
 
@@ -91,24 +93,33 @@ class Api:
         token, via = self._token(method, request, arguments)
         entry |= {"token": token.name if token else via and "unknown",
                   "via": via, "arguments": loggable(arguments)}
+        call = Call(self.fake, request, arguments, token, warnings)
         fault = self.fake.faults.take(method)
-        if fault is not None:
-            entry["fault"] = True
-            response = await faults.suffer(fault, request)
-            if response is not None:
-                entry["error"] = fault.get("error")
-                return response
-        limited = self._limited(method)
+        if fault is None:
+            return self._carry_out(method, call, problem, via, entry)
+        entry["fault"] = True
+        response = self._carry_out(method, call, problem, via, entry) if (
+            fault.get("after")) else None
+        spoilt = await faults.suffer(fault, request, response)
+        if spoilt is not None:
+            entry["error"] = fault.get("error")
+            return spoilt
+        if response is not None:
+            return response
+        return self._carry_out(method, call, problem, via, entry)
+
+    def _carry_out(self, method, call, problem, via, entry):
+        """Do what is asked for; returns the answer."""
+        limited = self.fake.limits.check(method)
         if limited is not None:
             entry["error"] = "ratelimited"
             return limited
-        call = Call(self.fake, request, arguments, token, warnings)
         answer = self._call(method, call, problem, via)
         if isinstance(answer, web.Response):
             entry["error"] = "ratelimited"
             return answer
         entry |= {"ok": answer["ok"], "error": answer.get("error")}
-        return self._respond(method, answer, token, warnings)
+        return self._respond(method, answer, call.token, call.warnings)
 
     def _call(self, method, call, problem, via):
         try:
@@ -151,20 +162,6 @@ class Api:
         elif parameter and method not in NEVER_AS_PARAMETER:
             value, via = parameter, "parameter"
         return self.fake.token_of(value), via
-
-    def _limited(self, method):
-        limit = self.limits.get(method)
-        if limit is None:
-            return None
-        many, seconds = limit
-        now = time.monotonic()
-        calls = [t for t in self._calls.get(method, []) if t > now - seconds]
-        self._calls[method] = calls
-        if len(calls) < many:
-            calls.append(now)
-            return None
-        pause = max(1, round(calls[0] + seconds - now + 0.5))
-        return faults.answer({"status": 429, "retry_after": pause})
 
     def _respond(self, method, answer, token, warnings):
         headers = {"x-slack-req-id": "0123456789abcdef", "x-slack-backend":

@@ -62,6 +62,8 @@ class Control:
             "acked": delivery.acked, "tickets": len(self.sockets.tickets),
             "enabled": self.sockets.enabled,
             "faults": self.fake.faults.waiting,
+            "limited": self.fake.limits.refused,
+            "posts": len(self.fake.posts),
             "messages": {c.id: len(c.order) for c in
                          self.workspace.channels.values()}})
 
@@ -70,6 +72,18 @@ class Control:
         channel = self.workspace.channels[request.query["channel"]]
         return web.json_response({"messages": [
             channel.messages[ts] for ts in channel.order]})
+
+    async def posts(self, request):
+        """What the bot has posted, in order; after=N: without the first N."""
+        first = int(request.query.get("after", 0))
+        channel = request.query.get("channel")
+        return web.json_response({"posts": [
+            {"time": time, "channel": place, "ts": message["ts"],
+             "text": message["text"], "metadata": message.get("metadata"),
+             "thread_ts": message.get("thread_ts"),
+             "files": [file.posted() for file in files]}
+            for time, place, message, files in self.fake.posts[first:]
+            if channel in (None, place)]})
 
     def _spawn(self, coroutine):
         task = asyncio.ensure_future(coroutine)
@@ -304,9 +318,13 @@ class Control:
 
     def do_limit(self, method, many=None, seconds=60):
         """429 over so many calls in so many seconds; many None: no limit."""
-        self.fake.api.limits.pop(method, None)
+        self.fake.limits.methods.pop(method, None)
         if many is not None:
-            self.fake.api.limits[method] = (many, seconds)
+            self.fake.limits.methods[method] = (many, seconds)
+
+    def do_certificate(self, kind="good"):
+        """What TLS shows from the next connection on."""
+        self.fake.certificates.serve(kind)
 
     def do_set(self, **settings):
         """Change options: ack_deadline, retries, ping_interval, …"""
@@ -338,7 +356,7 @@ class Control:
         file.about |= about
 
     def do_change_channel(self, id, joined=None, **changes):
-        """name, archived; joined: is the bot in it"""
+        """name, archived, refuses; joined: is the bot in it"""
         channel = self.workspace.channels[id]
         if joined is True:
             channel.members.add(BOT_USER)
@@ -354,6 +372,7 @@ def routes(control):
     return [web.post("/control", control.post),
             web.get("/control/log", control.log),
             web.get("/control/state", control.state),
+            web.get("/control/posts", control.posts),
             web.get("/control/history", control.history)]
 
 

@@ -10,7 +10,8 @@ LOGIN_PAGE = ("<!DOCTYPE html><html><head><title>Slack</title></head>"
 
 class Faults:
     """Those that wait for a request. A fault is what control's fail_next got:
-    method, times, status, error, retry_after, delay, body, hang, reset."""
+    method, times, after, status, error, retry_after, delay, body, hang, reset,
+    half."""
 
     def __init__(self):
         self.waiting = []
@@ -32,12 +33,16 @@ class Faults:
         return None
 
 
-async def suffer(fault, request):
-    """Returns the answer a fault makes, or None for the usual one, late."""
+async def suffer(fault, request, response=None):
+    """Returns the answer a fault makes, or None for the usual one, late.
+    response: the usual one, where the fault comes after the deed."""
     if fault.get("delay"):
         await asyncio.sleep(fault["delay"])
     if fault.get("hang"):
         await asyncio.sleep(fault.get("seconds", 3600))
+    if fault.get("half"):
+        await send_half(request, answer(fault) if response is None
+                        else response)
     if fault.get("reset"):
         request.transport.abort()
         raise ConnectionResetError
@@ -45,6 +50,17 @@ async def suffer(fault, request):
                ("status", "error", "body", "retry_after", "answer")):
         return None
     return answer(fault)
+
+
+async def send_half(request, response):
+    """The head and half of the body, then the end of the connection."""
+    body = response.body or b"x" * 100
+    head = (f"HTTP/1.1 {response.status} Half\r\nContent-Type: "
+            f"application/json\r\nContent-Length: {len(body)}\r\n\r\n")
+    request.transport.write(head.encode() + body[:len(body) // 2])
+    await asyncio.sleep(0.02)       # or the end may overtake it
+    request.transport.abort()
+    raise ConnectionResetError
 
 
 def answer(fault):

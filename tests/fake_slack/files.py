@@ -39,6 +39,16 @@ class File:
     def in_event(self):
         return dict(self.stub or self.about)
 
+    def posted(self):
+        """What a test wants to know of a file the bot has posted."""
+        about = {"id": self.id, "name": self.about.get("name"),
+                 "title": self.about.get("title"), "text": None,
+                 "bytes": len(self.content)}
+        try:
+            return about | {"text": self.content.decode()}
+        except UnicodeDecodeError:
+            return about
+
 
 class Files:
     def __init__(self, fake):
@@ -228,18 +238,26 @@ class Files:
         """The handler of an upload URL: raw bytes, or a form with a file."""
         fault = self.fake.faults.take("upload")
         body = await self._body(request)
-        if fault is not None:
-            response = await faults.suffer(fault, request)
-            if response is not None:
-                self.fake.log.add("upload", status=response.status,
-                                  fault=True)
-                return response
+        if fault is None:
+            return self._take_upload(request, body)
+        response = self._take_upload(request, body) if (
+            fault.get("after")) else None
+        self.fake.log.add("upload_fault", after=bool(fault.get("after")))
+        spoilt = await faults.suffer(fault, request, response)
+        for answer in (spoilt, response):
+            if answer is not None:
+                return answer
+        return self._take_upload(request, body)
+
+    def _take_upload(self, request, body):
         file, length = self.uploads.pop(request.match_info["key"],
                                         (None, 0))
         if file is None:
             self.fake.log.error("upload URL unknown or used")
             return web.Response(status=404, text="Not Found")
         authorized = "Authorization" in request.headers
+        if authorized:
+            self.fake.log.error("token sent to an upload URL")
         self.fake.log.add(
             "upload", status=200 if len(body) == length else 400,
             file=file.id, bytes=len(body), authorization=authorized,

@@ -181,9 +181,18 @@ def after_cursor(call, word, messages, is_left):
                                            as_number(ts))]
 
 
+def shown(call, messages):
+    """Copies of them; what an app put beside a message only if asked for."""
+    messages = copy.deepcopy(messages)
+    if not call.true("include_all_metadata"):
+        for message in messages:
+            message.get("metadata", {}).pop("event_payload", None)
+    return messages
+
+
 def page_of(call, word, messages, limit):
     page, more = messages[:limit], len(messages) > limit
-    answer = {"messages": copy.deepcopy(page), "has_more": more}
+    answer = {"messages": shown(call, page), "has_more": more}
     if more:
         cursor = encode_cursor(f"{word}{call.fake.cursor_age}:"
                                f"{messages[limit]['ts']}")
@@ -221,5 +230,5 @@ def conversations_replies(call):
     replies = after_cursor(call, "thread_ts", replies, operator.ge)
     limit = page_limit(call, 1000)
     answer = page_of(call, "thread_ts", replies, max(1, limit - 1))
-    answer["messages"].insert(0, copy.deepcopy(parent))
+    answer["messages"][:0] = shown(call, [parent])
     return answer

@@ -1,9 +1,8 @@
 """The methods that change something: posts, channels, uploads."""
 import asyncio
+import json
 import re
-import time
 
-from . import faults
 from .errors import SlackError
 from .methods import joined_channel, method, visible_channel
 from .workspace import APP, BOT, BOT_USER, DOMAIN, TEAM
@@ -11,6 +10,8 @@ from .workspace import APP, BOT, BOT_USER, DOMAIN, TEAM
 CONVERSATION = re.compile(r"^[CGDZ][A-Z0-9]{8,}$")
 BLOCKS_MAX, ATTACHMENTS_MAX, BLOCKS_TEXT_MAX = 50, 100, 13200
 SNIPPET_MAX = 1 << 20
+EVENT_TYPE = re.compile(r"^[A-Za-z0-9_]{1,255}$")
+METADATA_MAX = 8000
 
 
 def by_the_bot(fake, **members):
@@ -37,23 +38,31 @@ def target_channel(call):
               and "chat:write.public" in call.token.scopes)
     if BOT_USER not in channel.members and not public:
         raise SlackError("not_in_channel")
+    check_open(channel)
+    return channel
+
+
+def check_open(channel):
+    """May anything be posted there?"""
     if channel.archived:
         raise SlackError("is_archived")
-    return channel
+    if channel.refuses:
+        raise SlackError(channel.refuses)
 
 
 @method("chat.postMessage", "chat:write")
 def chat_post_message(call):
     content = read_content(call)
     channel = target_channel(call)
-    limited = too_fast(call.fake, channel.id)
-    if limited is not None:
-        return limited
     thread = call.text("thread_ts")
     if thread:
         content |= thread_members(call, channel, thread)
+    limited = call.fake.limits.check_post(channel.id)
+    if limited is not None:
+        return limited
     message = by_the_bot(call.fake, ts=call.fake.workspace.new_ts(),
                          **content)
+    call.fake.note_post(channel.id, message)
     call.fake.tell(channel.id, message)
     return {"channel": channel.id, "ts": message["ts"], "message": message}
 
@@ -69,17 +78,6 @@ def thread_members(call, channel, thread):
     return members
 
 
-def too_fast(fake, channel):
-    """The answer 429 where the channel had a post a moment ago."""
-    pace = fake.settings.post_pace
-    now = time.monotonic()
-    if pace and now < fake.last_posts.get(channel, -pace) + pace:
-        return faults.answer({"status": 429,
-                              "retry_after": max(1, round(pace))})
-    fake.last_posts[channel] = now
-    return None
-
-
 def read_content(call):
     """text, blocks and attachments of a post, as they are allowed."""
     text, markdown = call.text("text"), call.text("markdown_text")
@@ -93,7 +91,7 @@ def read_content(call):
     check_blocks(blocks)
     if attachments and len(attachments) > ATTACHMENTS_MAX:
         raise SlackError("too_many_attachments")
-    content = {"text": text or markdown}
+    content = {"text": text or markdown, **read_metadata(call)}
     if blocks:
         content["blocks"] = blocks
     if attachments:
@@ -102,6 +100,27 @@ def read_content(call):
         content |= {"username": call.text("username"),
                     "subtype": "bot_message"}
     return content
+
+
+def read_metadata(call):
+    """{"event_type", "event_payload"}: what an app keeps beside a message."""
+    given = call.arguments.get("metadata")
+    if given in (None, ""):
+        return {}
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise SlackError("invalid_metadata_format") from None
+    if not isinstance(given, dict):
+        raise SlackError("invalid_metadata_format")
+    kind, payload = given.get("event_type"), given.get("event_payload")
+    if not (isinstance(kind, str) and EVENT_TYPE.match(kind)
+            and isinstance(payload, dict)):
+        raise SlackError("invalid_metadata_schema")
+    if len(json.dumps(given)) > METADATA_MAX:
+        raise SlackError("metadata_too_large")
+    return {"metadata": {"event_type": kind, "event_payload": payload}}
 
 
 def check_blocks(blocks):
@@ -204,6 +223,10 @@ def files_complete_upload_external(call):
         raise SlackError("invalid_arguments")
     files = [uploaded_file(call, one) for one in wanted]
     channels = [share_target(call, name) for name in share_names(call)]
+    for channel in channels:
+        limited = call.fake.limits.check_post(channel.id, of_workspace=False)
+        if limited is not None:
+            return limited
     for file, one in zip(files, wanted):
         file.about["title"] = one.get("title") or file.about["name"]
         file.shared = True
@@ -240,8 +263,7 @@ def share_target(call, name):
                          "/channel_id]"]})
     call.arguments["channel"] = name
     channel = joined_channel(call)
-    if channel.archived:
-        raise SlackError("is_archived")
+    check_open(channel)
     return channel
 
 
@@ -260,6 +282,7 @@ def share(call, files, channel):
             {"ts": ts, "channel_name": channel.name, "team_id": TEAM})
     message = by_the_bot(fake, files=[dict(f.about) for f in files],
                          **members)
+    fake.note_post(channel.id, message, files)
     fake.tell(channel.id, message)
 
 

@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import tempfile
+import time
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from .api import Api, Token
 from .delivery import Delivery
 from .demo import Demo
 from .faults import Faults
+from .limits import Limits
 from .log import Log
 from .sockets import SocketMode
 from .websocket import Upgraded
@@ -39,8 +41,10 @@ class Fake:
             "app": Token("app", settings.app_token, ["connections:write"]),
             "bot": Token("bot", settings.bot_token, list(SCOPES))}
         self.faults = Faults()
+        self.certificates = None
         self.files = files.Files(self)
-        self.last_posts = {}        # time by channel
+        self.limits = Limits(settings)
+        self.posts = []         # (time, channel, message, files), by the bot
         self.cursor_age = 0     # those of another one have expired
         self.delivery = Delivery(settings, self.log)
         self.sockets = SocketMode(settings, self.log, self.delivery)
@@ -61,6 +65,10 @@ class Fake:
             return None
         event = self.workspace.event_of(channel, {**kept, **(shown or {})})
         return self.delivery.push_event(event, self.workspace, how)
+
+    def note_post(self, channel, message, files=()):
+        """The bot's message stands in the channel now."""
+        self.posts.append((time.time(), channel, message, files))
 
     @web.middleware
     async def guard(self, request, handler):
@@ -110,6 +118,8 @@ def parse_options(description, arguments=None):
     add("--port", type=int, default=0, help="HTTP (default: a free one)")
     add("--tls", action="store_true", help="HTTPS and WSS, too")
     add("--tls-port", type=int, default=0)
+    add("--certificate", choices=tls.KINDS, default="good",
+        help="what is served: one for another name, or by an unknown CA")
     add("--parent", action="store_true", help="end when stdin closes")
     add("--app-token", default=APP_TOKEN)
     add("--bot-token", default=BOT_TOKEN)
@@ -147,6 +157,16 @@ def parse_options(description, arguments=None):
         help="a socket that ends without a close frame stays registered")
     add("--post-pace", type=float, default=0,
         help="seconds between posts to a channel, else 429 (default 0)")
+    add("--post-burst", type=int, default=1,
+        help="so many posts to a channel at once")
+    add("--post-limit", type=int, default=0,
+        help="chat.postMessage within a minute, else 429 (default 0: none)")
+    add("--real-limits", action="store_true",
+        help="a post a second and channel, 3 at once, 300 a minute, and the "
+        "tiers of the other methods")
+    add("--limit-answer", type=json.loads, default={}, metavar="JSON",
+        help="how a limit answers beside 429: as fail_next takes it, such as "
+        '{"retry_after":null,"body":"empty"}')
     add("--text-limit", type=int, default=4000,
         help="characters of a post, else msg_too_long")
     add("--upload-limit", type=int, default=1 << 30)
@@ -181,9 +201,11 @@ async def listen(fake, folder):
              "tokens": {name: token.value
                         for name, token in fake.tokens.items()}}
     if settings.tls:
-        about["ca_file"], context = tls.make(folder)
+        fake.certificates = tls.Certificates(folder)
+        fake.certificates.serve(settings.certificate)
+        about["ca_file"] = fake.certificates.ca_file
         runner, port = await start_site(
-            fake.application(), settings.tls_port, context)
+            fake.application(), settings.tls_port, fake.certificates.context)
         runners.append(runner)
         about["tls_api_url"] = f"https://127.0.0.1:{port}/api/"
     return about, runners

@@ -35,6 +35,7 @@ class Channel:
     type: str = "channel"           # channel, group, mpim or im
     members: set = field(default_factory=set)
     archived: bool = False
+    refuses: str | None = None      # posts, by this error
     user: str | None = None         # the other one of an im
     topic: str = ""
     messages: dict = field(default_factory=dict)    # by ts

@@ -1249,6 +1249,82 @@ def test_post_errors(fake_slack):
     assert post() == "is_archived"
 
 
+def test_post_where_nobody_may(fake_slack):
+    fake_slack.control("change_channel", id="C0EXAMPLE1",
+                       refuses="restricted_action_read_only_channel")
+    assert error_of(fake_slack, "chat.postMessage", text="x", channel="#qa"
+                    ) == "restricted_action_read_only_channel"
+    *_, answer = upload(fake_slack, b"x", channel_id="C0EXAMPLE1")
+    assert answer["error"] == "restricted_action_read_only_channel"
+    fake_slack.control("change_channel", id="C0EXAMPLE1", refuses=None)
+    good(fake_slack, "chat.postMessage", text="x", channel="C0EXAMPLE1")
+
+
+def test_post_by_name_and_where_the_bot_is_not(fake_slack):
+    for name in ("builds", "#builds"):
+        assert good(fake_slack, "chat.postMessage", channel=name, text="x"
+                    )["channel"] == "C0EXAMPLE2"
+    assert good(fake_slack, "chat.postMessage", channel="C0FOREIGN1",
+                text="x")["channel"] == "C0FOREIGN1"    # chat:write.public
+    assert error_of(fake_slack, "chat.postMessage", channel="#no-such",
+                    text="x") == "channel_not_found"
+
+
+def test_metadata_of_a_post(fake_slack, connect):
+    client = connect(fake_slack)
+    metadata = {"event_type": "ultron_message",
+                "event_payload": {"key": "7/relay/0"}}
+    post = good(fake_slack, "chat.postMessage", channel="C0EXAMPLE1",
+                text="x", metadata=json.dumps(metadata))
+    assert post["message"]["metadata"] == metadata
+    assert client.message()["payload"]["event"]["metadata"] == metadata
+    good(fake_slack, "chat.postMessage", channel="C0EXAMPLE1", text="in it",
+         thread_ts=post["ts"], metadata=json.dumps(metadata))
+
+    def of(method, **more):
+        return [m.get("metadata") for m in good(
+            fake_slack, method, channel="C0EXAMPLE1", **more)["messages"]]
+    kind = {"event_type": "ultron_message"}
+    assert of("conversations.history") == [kind]
+    assert of("conversations.history", include_all_metadata="true") == [
+        metadata]
+    assert of("conversations.replies", ts=post["ts"]) == [kind, kind]
+    assert of("conversations.replies", ts=post["ts"],
+              include_all_metadata="1") == [metadata, metadata]
+
+
+@pytest.mark.parametrize("metadata, error", [
+    ("{", "invalid_metadata_format"), ("[]", "invalid_metadata_format"),
+    ("{}", "invalid_metadata_schema"),
+    ('{"event_type":"a"}', "invalid_metadata_schema"),
+    ('{"event_type":"a b","event_payload":{}}', "invalid_metadata_schema"),
+    ('{"event_type":"a","event_payload":"b"}', "invalid_metadata_schema"),
+    (json.dumps({"event_type": "a", "event_payload": {"b": "c" * 9000}}),
+     "metadata_too_large")])
+def test_metadata_that_is_none(fake_slack, metadata, error):
+    assert error_of(fake_slack, "chat.postMessage", channel="C0EXAMPLE1",
+                    text="x", metadata=metadata) == error
+    assert fake_slack.posts() == []
+
+
+def test_what_was_posted_is_to_be_seen(fake_slack):
+    good(fake_slack, "chat.postMessage", channel="C0EXAMPLE1", text="one")
+    upload(fake_slack, b"full text", channel_id="C0EXAMPLE2",
+           initial_comment="two")
+    upload(fake_slack, b"\xff\xfe", channel_id="C0EXAMPLE1")
+    posts = fake_slack.wait_until(
+        lambda s: s.posts() if len(s.posts()) == 3 else None)
+    assert [(p["channel"], p["text"]) for p in posts] == [
+        ("C0EXAMPLE1", "one"), ("C0EXAMPLE2", "two"), ("C0EXAMPLE1", "")]
+    file, = posts[1]["files"]
+    assert (file["name"], file["title"], file["text"], file["bytes"]) == (
+        "m.txt", "T", "full text", 9)
+    assert posts[2]["files"][0]["text"] is None
+    assert fake_slack.posts("C0EXAMPLE2", after=1) == [posts[1]]
+    shares = good(fake_slack, "files.info", file=file["id"])["file"]["shares"]
+    assert shares["public"]["C0EXAMPLE2"][0]["ts"] == posts[1]["ts"]
+
+
 def test_post_to_a_user_opens_the_im(fake_slack):
     channel = good(fake_slack, "conversations.open",
                    users="U0HUMAN002")["channel"]["id"]
@@ -1270,6 +1346,121 @@ def test_posts_too_fast_in_one_channel():
         limited = post("C0EXAMPLE1")
         assert (limited.status, limited.headers["Retry-After"]) == (429, "1")
         assert post("C0EXAMPLE2").status == 200
+
+
+def post_status(slack, channel="C0EXAMPLE1"):
+    return call(slack, "chat.postMessage", channel=channel, text="x").status
+
+
+def test_short_burst_then_a_post_a_second():
+    with FakeSlack("--post-pace", 0.4, "--post-burst", 3) as slack:
+        assert [post_status(slack) for _ in range(5)] == [
+            200, 200, 200, 429, 429]
+        assert post_status(slack, "C0EXAMPLE2") == 200
+        *_, answer = upload(slack, b"x", channel_id="C0EXAMPLE1")
+        assert answer["error"] == "ratelimited"     # it shows a message, too
+        time.sleep(0.45)        # the pace itself is what is tested
+        assert [post_status(slack) for _ in range(2)] == [200, 429]
+        assert slack.limited() == {"C0EXAMPLE1": 3}
+        assert slack.limited("files.completeUploadExternal") == {
+            "C0EXAMPLE1": 1}
+
+
+def test_workspace_has_a_limit_for_all_channels():
+    with FakeSlack("--post-limit", 4) as slack:
+        channels = ["C0EXAMPLE1", "C0EXAMPLE2"]
+        statuses = [post_status(slack, channels[n % 2]) for n in range(6)]
+        assert statuses == [200] * 4 + [429] * 2
+        limited = call(slack, "chat.postMessage", channel="C0PRIVATE1",
+                       text="x")
+        assert 50 < int(limited.headers["Retry-After"]) <= 60
+
+
+def test_real_limits():
+    with FakeSlack("--real-limits") as slack:
+        statuses = [post_status(slack) for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        statuses = [call(slack, "conversations.list").status
+                    for _ in range(25)]
+        assert statuses == [200] * 24 + [429]
+
+
+def test_limit_answers_as_it_is_told():
+    with FakeSlack("--post-pace", 10, "--limit-answer",
+                   '{"retry_after":null,"body":"empty"}') as slack:
+        assert post_status(slack) == 200
+        answer = call(slack, "chat.postMessage", channel="C0EXAMPLE1",
+                      text="x")
+        assert (answer.status, answer.body) == (429, b"")
+        assert "Retry-After" not in answer.headers
+        slack.set(limit_answer={"body": "html"})
+        answer = call(slack, "chat.postMessage", channel="C0EXAMPLE1",
+                      text="x")
+        assert answer.json is None and "Retry-After" in answer.headers
+
+
+def test_message_limit_exceeded_is_counted(fake_slack):
+    fake_slack.fail_next("chat.postMessage", error="message_limit_exceeded")
+    assert error_of(fake_slack, "chat.postMessage", channel="C0EXAMPLE1",
+                    text="x") == "message_limit_exceeded"
+    assert fake_slack.limited() == {"C0EXAMPLE1": 1}
+
+
+@pytest.mark.parametrize("fault", [
+    {"reset": True}, {"half": True}, {"status": 500},
+    {"status": 502, "body": "html"}, {"hang": True, "seconds": 0.1,
+                                      "reset": True}])
+@pytest.mark.parametrize("after", [False, True])
+def test_post_that_is_done_or_not_and_badly_answered(fake_slack, fault,
+                                                     after):
+    fake_slack.fail_next("chat.postMessage", after=after, **fault)
+    try:
+        answer = call(fake_slack, "chat.postMessage", channel="C0EXAMPLE1",
+                      text="x")
+        assert answer.status == fault["status"]
+    except (http.client.HTTPException, ConnectionError):
+        assert "reset" in fault or "half" in fault
+    assert len(fake_slack.posts()) == after
+    assert post_status(fake_slack) == 200
+    assert len(fake_slack.posts()) == after + 1
+
+
+def test_half_an_answer_is_half_of_the_true_one(fake_slack):
+    fake_slack.fail_next("chat.postMessage", after=True, half=True)
+    with pytest.raises(http.client.IncompleteRead) as info:
+        call(fake_slack, "chat.postMessage", channel="C0EXAMPLE1", text="x")
+    assert info.value.partial.startswith(b'{"ok": true, "channel": "C0EX')
+    assert info.value.expected > 100
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_upload_that_is_done_or_not_and_badly_answered(fake_slack, after):
+    first = good(fake_slack, "files.getUploadURLExternal", filename="a",
+                 length=1)
+    path = urllib.parse.urlsplit(first["upload_url"]).path
+    fake_slack.fail_next("upload", after=after, reset=True)
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        request(fake_slack, "POST", path, b"x")
+    again = request(fake_slack, "POST", path, b"x")
+    assert again.status == (404 if after else 200)
+    good(fake_slack, "files.completeUploadExternal",
+         files=json.dumps([{"id": first["file_id"]}]))
+
+
+def test_certificates_that_must_be_refused():
+    def shake(slack):
+        url = urllib.parse.urlsplit(slack.api_url)
+        context = ssl.create_default_context(cafile=slack.ca_file)
+        with socket.create_connection((url.hostname, url.port)) as raw:
+            context.wrap_socket(raw, server_hostname=url.hostname).close()
+    with FakeSlack("--certificate", "wrong_name", tls=True) as slack:
+        with pytest.raises(ssl.SSLCertVerificationError, match="IP address"):
+            shake(slack)
+        slack.control("certificate", kind="unknown_ca")
+        with pytest.raises(ssl.SSLCertVerificationError, match="issuer"):
+            shake(slack)
+        slack.control("certificate")
+        shake(slack)
 
 
 # The program
