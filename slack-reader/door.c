@@ -589,20 +589,31 @@ tell_refused(struct door *door, int error)
 	}
 }
 
-void
-door_commit(struct door *door, bool all)
+/* Write what waits for nothing; behind what waits, only what is not of Slack
+ * and in no order with it. Returns whether there was any. */
+static bool
+write_waiting(struct door *door, bool all)
 {
-	struct guest *guest;
-	bool any = false;
+	struct guest *guest = TAILQ_FIRST(&door->waiting), *next;
+	bool is_held = false, any = false;
 
-	while ((guest = TAILQ_FIRST(&door->waiting)) != NULL &&
-	    (all || !guest->is_held)) {
+	for (; guest != NULL; guest = next) {
+		next = TAILQ_NEXT(guest, next);
+		is_held = is_held || (guest->is_held && !all);
+		if (is_held && guest->origin.kind != FROM_INBOX)
+			continue;
 		TAILQ_REMOVE(&door->waiting, guest, next);
 		write_guest(door, guest);
 		TAILQ_INSERT_TAIL(&door->written, guest, next);
 		any = true;
 	}
-	if (!any)
+	return any;
+}
+
+void
+door_commit(struct door *door, bool all)
+{
+	if (!write_waiting(door, all))
 		return;
 	if (journal_commit(door->journal) == 0)
 		tell_accepted(door);

@@ -752,6 +752,20 @@ def test_what_the_inbox_brought_hides_no_message(reader):
     reader.wait_records(1, text="real")
 
 
+def test_the_inbox_does_not_wait_for_names(reader):
+    """Not even behind an event that does."""
+    reader.slack.fail_next("users.info", times=50, delay=5)
+    reader.start()
+    inbox = Inbox(reader.inbox)
+    ahead = 0
+    for number in range(1, 4):	# a slow machine may be late for one
+        reader.slack.send("held", user=f"U0NOBODY{number:02}")
+        time.sleep(0.05)
+        seq = inbox.say(b'{"type":"delivery"}').hear()["seq"]
+        ahead += seq < reader.wait_records(number, text="held")[-1]["seq"]
+    assert ahead >= 2
+
+
 def api_message(name, **members):
     return json.dumps({"type": "api_message", "id": name,
                        **members}).encode()
