@@ -269,11 +269,25 @@ end_hand_in(const char *error, void *arg)
 	remove_file(file);
 }
 
+/* The same for each time that this is handed in, so that it comes in once. */
+static void
+append_id(struct late_file *file)
+{
+	struct buffer id = { 0 };
+
+	buffer_printf(&id, "%" PRId64 ":%s:%s", file->of, file->want.id,
+	    want_status_name(&file->want));
+	buffer_append_string(&file->line, ",\"" RECORD_ID "\":");
+	buffer_append_json(&file->line, id.data, id.length);
+	buffer_free(&id);
+}
+
 void
 late_files_settle(struct late_files *late, struct want *want)
 {
 	struct late_file *file = want->late;
 
+	append_id(file);
 	if (want->status == WANT_OK) {
 		spool_release_later(late->settings.spool, &want->spooled);
 	} else {

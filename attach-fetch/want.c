@@ -237,6 +237,12 @@ append_member(struct buffer *out, const char *name, const char *value)
 	buffer_append_json(out, value, strlen(value));
 }
 
+const char *
+want_status_name(const struct want *want)
+{
+	return status_names[want->status];
+}
+
 void
 want_append_json(const struct want *want, struct buffer *out)
 {
@@ -244,7 +250,7 @@ want_append_json(const struct want *want, struct buffer *out)
 
 	buffer_append(out, "{", 1);
 	append_member(out, "file", want->id);
-	append_member(out, "status", status_names[want->status]);
+	append_member(out, "status", want_status_name(want));
 	if (is_ok) {
 		append_member(out, "path", want->spooled.name);
 		buffer_printf(out, ",\"bytes\":%" PRId64,
@@ -261,7 +267,7 @@ void
 want_append_outcome(const struct want *want, struct buffer *out)
 {
 	buffer_append(out, "{", 1);
-	append_member(out, "status", status_names[want->status]);
+	append_member(out, "status", want_status_name(want));
 	append_member(out, "reason", want->reason);
 	buffer_append(out, "}", 1);
 }

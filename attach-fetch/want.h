@@ -79,6 +79,9 @@ int64_t want_last_moment_ms(const struct want *want);
 void want_settle(struct want *want, enum want_status status,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What became of it, as `status` says it. */
+const char *want_status_name(const struct want *want);
+
 /* Append it as a member of `fetched`. */
 void want_append_json(const struct want *want, struct buffer *out);
 

@@ -477,7 +477,7 @@ def test_a_late_file_comes_by_the_inbox(slack, spool, start, inbox):
     assert late == {
         "type": "late_file", "of": SEQ, "channel": "C0EXAMPLE1",
         "ts": "1763800000.000100", "user": "U0HUMAN001", "files": [file],
-        "seq": late["seq"], "source": "inbox"}
+        "id": f"{SEQ}:{file['id']}:ok", "seq": late["seq"], "source": "inbox"}
 
     fetcher.write(late)
     fetched = fetcher.read_fetched()
@@ -499,7 +499,8 @@ def test_hands_in_the_file_object_byte_for_byte(slack, spool, start, inbox):
     assert [one["status"] for one in fetcher.read()["fetched"]] == [
         "skipped", "late"]
     assert inbox.next() == (
-        b'{"type":"late_file","of":7,"files":[%s]}\n' % odd)
+        b'{"type":"late_file","of":7,"files":[%s],"id":"7:%s:ok"}\n'
+        % (odd, file["id"].encode()))
     fetcher.end()
 
 
@@ -514,7 +515,7 @@ def test_finds_the_late_file_of_an_edited_message(
     assert fetcher.read_fetched()["status"] == "late"
     assert json.loads(inbox.next()) == {
         "type": "late_file", "of": 9, "channel": "C0EXAMPLE1",
-        "ts": "5.000000", "files": [file]}
+        "ts": "5.000000", "files": [file], "id": f"9:{file['id']}:ok"}
     fetcher.end()
 
 
@@ -567,6 +568,8 @@ def test_tells_when_a_late_file_never_comes(slack, spool, start, inbox):
     fetcher.write(message(gone, large))
     assert [one["status"] for one in fetcher.read()["fetched"]] == ["late"] * 2
     lines = [inbox.next(), inbox.next()]
+    assert {json.loads(line)["id"] for line in lines} == {
+        f"{SEQ}:{gone['id']}:failed", f"{SEQ}:{large['id']}:too-large"}
     fetcher.write(*[hand_on(line, inbox) for line in lines])
     fetched = {}
     for _ in lines:
@@ -808,7 +811,8 @@ def test_a_late_file_outlives_a_kill(slack, spool, start, inbox):
     line = inbox.next()
     assert json.loads(line) == {
         "type": "late_file", "of": SEQ, "channel": "C0EXAMPLE1",
-        "ts": "1763800000.000100", "user": "U0HUMAN001", "files": [file]}
+        "ts": "1763800000.000100", "user": "U0HUMAN001", "files": [file],
+        "id": f"{SEQ}:{file['id']}:ok"}
     fetcher.write(hand_on(line, inbox))
     assert fetcher.read_fetched()["status"] == "ok"
     wait_until_nothing_is_owed(spool)
