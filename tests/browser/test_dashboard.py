@@ -726,7 +726,7 @@ def test_text_stands_out_from_its_ground(server, page, qa_day, is_dark):
 def test_an_unknown_address_leads_back_to_the_stream(server, page):
     server.start()
     page.open("/ultronex/nowhere/at/all")
-    assert "abyss" in page.text("h1")
+    assert "Abyss" in page.text("h1")
     page.driver.find_element("link text", "Back to the stream").click()
     page.wait_state("live")
     assert [text for text in page.complaints() if "404" not in text] == []
