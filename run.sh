@@ -25,8 +25,8 @@ SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
 	GIPHY_API_KEY SECRET_WEAPON'
 SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
 	IRONMAN_USER_ID BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME
-	ENVIRONMENT ENV LISTEN STATE SPOOL PATTERNS CLASSES BIN STAGE_HANG
-	DEAD_LETTERS'
+	TLS_CERTIFICATE TLS_KEY ENVIRONMENT ENV LISTEN STATE SPOOL PATTERNS
+	CLASSES BIN STAGE_HANG DEAD_LETTERS'
 
 EX_USAGE=64
 EX_NOINPUT=66
@@ -188,13 +188,6 @@ must_exist() { # KIND PATH WHAT
 
 # Let each program judge its own part; they say what is wrong.
 check_config() {
-	case ${HTTP_SCHEME:-http} in
-	http | https) ;;
-	*)
-		say "HTTP_SCHEME: expected http or https: $HTTP_SCHEME"
-		errors=$((errors + 1))
-		;;
-	esac
 	"$bin/scanner" --patterns "$PATTERNS" </dev/null ||
 		errors=$((errors + 1))
 	"$bin/classifier" --classes "$CLASSES" </dev/null ||
@@ -262,8 +255,8 @@ become() { # STAGE PROGRAM ARGUMENTS...
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
 		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
 	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL' ;;
-	ws-broadcast) needed='BASIC_AUTH_USERNAME
-		BASIC_AUTH_PASSWORD BASIC_AUTH_REALM' ;;
+	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
+		BASIC_AUTH_REALM HTTP_SCHEME TLS_CERTIFICATE TLS_KEY' ;;
 	*) needed= ;;
 	esac
 	for name in $needed; do

@@ -156,9 +156,11 @@ listener_open(struct listen_address *address)
 }
 
 int
-listener_accept(int listener)
+listener_accept(int listener, struct sockaddr_storage *peer)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	socklen_t length = sizeof *peer;
+	int fd = accept4(listener, (struct sockaddr *)peer, &length,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	/* No room: who waits goes on waiting, and so do we, a little. */
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE ||

@@ -28,9 +28,9 @@ int listener_parse(const char *text, struct listen_address *address);
 int listener_open(struct listen_address *address);
 
 /*
- * The next connection that waits, or -1 where there is none or no descriptor
- * is left for it.
+ * The next connection that waits, and whose it is, or -1 where there is none
+ * or no descriptor is left for it.
  */
-int listener_accept(int listener);
+int listener_accept(int listener, struct sockaddr_storage *peer);
 
 #endif

@@ -28,15 +28,18 @@
 #define ORIGINS_MAX 16
 #define LARGE_BLOCK_BYTES (256 * 1024)
 
-enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CHECK = 'C', CREDENTIALS = 'c',
-	HISTORY = 'H', LISTEN = 'l', NO_AUTH = 'n', ORIGIN = 'o', PING = 'p',
-	RUN = 'r', STATS = 's', STAY = 'S', VIEWERS = 'v', WWW = 'w' };
+enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CERTIFICATE = 'T', CHECK = 'C',
+	CREDENTIALS = 'c', HISTORY = 'H', KEY = 'K', LISTEN = 'l',
+	NO_AUTH = 'n', ORIGIN = 'o', PING = 'p', RUN = 'r', STATS = 's',
+	STAY = 'S', VIEWERS = 'v', WWW = 'w' };
 
 static const struct program_option option_list[] = {
 	{ "listen", LISTEN, "ADDR:PORT", "where (" LISTEN_DEFAULT ")" },
 	{ "credentials", CREDENTIALS, "FILE", "keep the made password here" },
 	{ "no-auth", NO_AUTH, NULL, "let anyone on this machine watch" },
 	{ "origin", ORIGIN, "URL", "allow pages from there, too" },
+	{ "certificate", CERTIFICATE, "FILE", "speak https with this one" },
+	{ "key", KEY, "FILE", "the certificate's key" },
 	{ "www", WWW, "DIR", "files of the dashboard" },
 	{ "stats", STATS, "FILE", "show these totals" },
 	{ "backlog", BACKLOG, "N", "records kept in memory (2000)" },
@@ -53,7 +56,8 @@ static const struct program_option option_list[] = {
 static const struct program program = {
 	.name = "ws-broadcast",
 	.synopsis = "[--listen ADDR:PORT] [--credentials FILE | --no-auth]"
-	    " [--origin URL] [--www DIR] [--stats FILE] [--backlog N]"
+	    " [--origin URL] [--certificate FILE --key FILE] [--www DIR]"
+	    " [--stats FILE] [--backlog N]"
 	    " [--backlog-bytes BYTES] [--history N] [--viewers N]"
 	    " [--ping SECONDS] [--run ID] [--stay] [--check]",
 	.purpose = "Pass records on and show them on a dashboard in the"
@@ -68,6 +72,7 @@ struct options {
 	const char *credentials;
 	bool no_auth;
 	bool check;
+	bool is_wrong;		/* as was reported */
 	char *www;		/* found beside the program */
 	char *challenge;
 	char run[17];
@@ -117,6 +122,8 @@ take_option(struct options *options, int key)
 	case CREDENTIALS: options->credentials = optarg; break;
 	case NO_AUTH: options->no_auth = true; break;
 	case ORIGIN: add_origin(options, optarg); break;
+	case CERTIFICATE: server->tls.certificate = optarg; break;
+	case KEY: server->tls.key = optarg; break;
 	case WWW: server->www = optarg; break;
 	case STATS: server->totals = optarg; break;
 	case BACKLOG: server->backlog = count("backlog", 1, 1000000); break;
@@ -157,6 +164,66 @@ choose_address(struct options *options)
 		program_usage(&program,
 		    "--listen: expected ADDR:PORT or [ADDR]:PORT: %s", text);
 	errx(EX_CONFIG, "LISTEN: expected ADDR:PORT or [ADDR]:PORT: %s", text);
+}
+
+static const char *
+get_setting(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/*
+ * The certificate and key where https is asked for, which an option does, too.
+ * To guess might show a password to the whole network. Returns 0, or -1 with
+ * the reason reported.
+ */
+static int
+choose_files(struct certificate_files *files)
+{
+	const char *scheme = get_setting("HTTP_SCHEME");
+	const char *certificate = get_setting("TLS_CERTIFICATE");
+	const char *key = get_setting("TLS_KEY");
+
+	if (files->certificate == NULL && files->key == NULL) {
+		if (scheme == NULL && (certificate != NULL || key != NULL)) {
+			warnx("TLS_CERTIFICATE or TLS_KEY is set, but not"
+			    " HTTP_SCHEME: set it to https");
+			return -1;
+		}
+		if (scheme == NULL || strcmp(scheme, "http") == 0)
+			return 0;
+		if (strcmp(scheme, "https") != 0) {
+			warnx("HTTP_SCHEME: expected http or https: %s",
+			    scheme);
+			return -1;
+		}
+	}
+	if (files->certificate == NULL)
+		files->certificate = certificate;
+	if (files->key == NULL)
+		files->key = key;
+	if (files->certificate != NULL && files->key != NULL)
+		return 0;
+	warnx(files->certificate == NULL
+	    ? "https needs a certificate: TLS_CERTIFICATE or --certificate FILE"
+	    : "https needs the certificate's key: TLS_KEY or --key FILE");
+	return -1;
+}
+
+/* What is wrong is told here and ends us later, when all was looked at. */
+static void
+choose_tls(struct options *options)
+{
+	struct server_options *server = &options->server;
+
+	if (choose_files(&server->tls) == -1) {
+		options->is_wrong = true;
+	} else if (server->tls.certificate != NULL) {
+		server->tls_context = certificate_load(&server->tls);
+		options->is_wrong = server->tls_context == NULL;
+	}
 }
 
 /* build/www beside build/bin, PREFIX/share/ultron/www beside PREFIX/bin. */
@@ -229,6 +296,7 @@ parse_options(struct options *options, int argc, char *argv[])
 	program_no_arguments(&program, argc, argv);
 	options->server.origins = options->origins;
 	choose_address(options);
+	choose_tls(options);
 	find_www(options);
 	make_challenge(options);
 	choose_run(options);
@@ -239,17 +307,18 @@ static void
 announce(const struct options *options, const struct credentials *credentials)
 {
 	const char *address = options->server.address.text;
+	const char *s = options->server.tls_context != NULL ? "s" : "";
 
 	if (credentials->made)
-		warnx("dashboard at http://%s/ultronex/stream user %s"
-		    " password %s", address, credentials->user,
+		warnx("dashboard at http%s://%s/ultronex/stream user %s"
+		    " password %s", s, address, credentials->user,
 		    credentials->password);
 	else if (credentials->path != NULL)
-		warnx("dashboard at http://%s/ultronex/stream user %s,"
-		    " password in %s", address, credentials->user,
+		warnx("dashboard at http%s://%s/ultronex/stream user %s,"
+		    " password in %s", s, address, credentials->user,
 		    credentials->path);
 	else
-		warnx("dashboard at http://%s/ultronex/stream", address);
+		warnx("dashboard at http%s://%s/ultronex/stream", s, address);
 }
 
 /* The start may have made a password that nobody knows yet. */
@@ -273,6 +342,7 @@ check(struct options *options, struct credentials *credentials)
 {
 	assets_free(assets_load(options->server.www));
 	credentials_release(credentials);
+	SSL_CTX_free(options->server.tls_context);
 	return EX_OK;
 }
 
@@ -288,6 +358,9 @@ main(int argc, char *argv[])
 	parse_options(&options, argc, argv);
 	credentials_get(&credentials, options.credentials,
 	    options.server.address.is_local, options.no_auth);
+
+	if (options.is_wrong)
+		return EX_CONFIG;
 
 	int status = (options.check ? check : serve)(&options, &credentials);
 

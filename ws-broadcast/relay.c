@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/err.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define RECORD_BYTES_MAX 16384	/* of TLS: SSL_read leaves nothing behind */
 #define ROUNDS_MAX 4		/* in one turn, so that others have theirs */
 #define TICK_MS 1000
+#define STALLS_MANY 32
 
 enum state {
 	FLOWING,
@@ -31,6 +33,7 @@ struct relays {
 	struct relays_options options;
 	struct relay_list lists[STATES];	/* the oldest first */
 	size_t count;
+	size_t stalls;		/* since the last tick without any */
 	struct timer tick;	/* while any is not flowing */
 	char bytes[RECORD_BYTES_MAX];	/* on their way */
 };
@@ -76,6 +79,16 @@ end_late(struct relays *relays, enum state state, int64_t now_ms)
 		free_relay(relay);
 }
 
+/* Buffers of many that stalled at a time, and of OpenSSL, left holes between
+ * what stays, which the allocator would keep. */
+static void
+give_memory_back(struct relays *relays)
+{
+	if (relays->stalls >= STALLS_MANY)
+		malloc_trim(0);
+	relays->stalls = 0;
+}
+
 static void
 tick(void *arg)
 {
@@ -84,8 +97,10 @@ tick(void *arg)
 
 	end_late(relays, STALLED, now_ms);
 	end_late(relays, CLOSING, now_ms);
-	if (!TAILQ_EMPTY(&relays->lists[STALLED]) ||
-	    !TAILQ_EMPTY(&relays->lists[CLOSING]))
+	if (TAILQ_EMPTY(&relays->lists[STALLED]) &&
+	    TAILQ_EMPTY(&relays->lists[CLOSING]))
+		give_memory_back(relays);
+	else
 		timers_set(relays->options.timers, &relays->tick, TICK_MS);
 }
 
@@ -99,6 +114,7 @@ enter(struct relay *relay, enum state state)
 	TAILQ_INSERT_TAIL(&relays->lists[state], relay, entry);
 	relay->state = state;
 	relay->since_ms = clock_steady_ms();
+	relays->stalls += state != FLOWING;
 	if (state != FLOWING && !relays->tick.is_set)
 		timers_set(relays->options.timers, &relays->tick, TICK_MS);
 }

@@ -23,6 +23,8 @@
 #include "ring.h"
 #include "routes.h"
 #include "signals.h"
+#include "timers.h"
+#include "tls.h"
 #include "totals.h"
 #include "viewers.h"
 
@@ -43,8 +45,10 @@ struct server {
 	struct viewers *viewers;
 	struct site site;
 	struct connections *connections;
+	struct tls *tls;	/* NULL: plain HTTP */
 
 	int set;
+	struct timers *timers;
 	struct event input;
 	struct event output;
 	struct event signals;
@@ -58,16 +62,29 @@ struct server {
 };
 
 static void
+take_connection(void *arg, int fd, const struct sockaddr_storage *peer)
+{
+	const struct server *server = arg;
+
+	(void)peer;
+	connections_take(server->connections, fd);
+}
+
+static void
 accept_connections(void *arg)
 {
 	struct server *server = arg;
 
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
-		int fd = listener_accept(server->listener.fd);
+		struct sockaddr_storage peer;
+		int fd = listener_accept(server->listener.fd, &peer);
 
 		if (fd == -1)
 			break;
-		connections_take(server->connections, fd);
+		if (server->tls != NULL)
+			tls_accept(server->tls, fd, &peer);
+		else
+			take_connection(server, fd, &peer);
 	}
 }
 
@@ -91,8 +108,11 @@ note_output(void *arg)
 static void
 note_signals(void *arg)
 {
-	(void)arg;
+	const struct server *server = arg;
+
 	signals_check();
+	if (signals_take_reload() && server->tls != NULL)
+		tls_reload(server->tls);
 }
 
 /* Input only while there is room, output only while there is something. */
@@ -114,6 +134,7 @@ static void
 open_events(struct server *server, struct listen_address *address)
 {
 	server->set = events_open();
+	server->timers = timers_new(server->set);
 	server->input = (struct event){ .fd = STDIN_FILENO,
 	    .ready = note_input, .arg = server };
 	server->output = (struct event){ .fd = STDOUT_FILENO,
@@ -127,29 +148,65 @@ open_events(struct server *server, struct listen_address *address)
 	watch_records(server);
 }
 
-/* As many connections as there are descriptors for. */
-static size_t
-limit_connections(size_t viewers)
+/* Returns how many there are in the end, as many as wanted if possible. */
+static rlim_t
+get_descriptors(rlim_t wanted)
 {
-	size_t wanted = viewers + SPARE_CONNECTIONS, most = SPARE_DESCRIPTORS;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
-	    limit.rlim_cur >= wanted + SPARE_DESCRIPTORS)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
 		return wanted;
-	if (limit.rlim_cur > 2 * SPARE_DESCRIPTORS)
-		most = limit.rlim_cur - SPARE_DESCRIPTORS;
+	if (limit.rlim_cur < wanted) {
+		limit.rlim_cur = wanted < limit.rlim_max ? wanted
+		    : limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return limit.rlim_cur;
+}
+
+/* As many connections as there are descriptors for. */
+static size_t
+limit_connections(const struct server_options *options)
+{
+	bool is_tls = options->tls_context != NULL;
+	size_t wanted = options->viewers + SPARE_CONNECTIONS;
+	size_t each = is_tls ? 1 + TLS_DESCRIPTORS_EACH : 1;
+	size_t spare = SPARE_DESCRIPTORS + (is_tls ? TLS_DESCRIPTORS_SPARE : 0);
+	size_t got = get_descriptors(wanted * each + spare);
+	size_t most = SPARE_DESCRIPTORS;
+
+	if (got >= wanted * each + spare)
+		return wanted;
+	if (got > SPARE_DESCRIPTORS * each + spare)
+		most = (got - spare) / each;
 	warnx("room for %zu connections only, see ulimit -n", most);
 	return most;
 }
 
+static struct tls *
+open_tls(struct server *server, size_t most)
+{
+	const struct tls_options options = {
+		.set = server->set,
+		.timers = server->timers,
+		.files = server->options->tls,
+		.context = server->options->tls_context,
+		.most = most,
+		.take = take_connection,
+		.arg = server,
+	};
+
+	return tls_new(&options);
+}
+
 static struct connections *
-open_connections(const struct server *server)
+open_connections(const struct server *server, size_t most)
 {
 	const struct connections_options options = {
 		.site = &server->site,
 		.viewers = server->viewers,
-		.most = limit_connections(server->options->viewers),
+		.most = most,
 		.ping_seconds = server->options->ping_seconds,
 		.events = server->set,
 	};
@@ -193,6 +250,7 @@ server_new(struct server_options *options,
     const struct credentials *credentials)
 {
 	struct server *server = xcalloc(1, sizeof *server);
+	size_t most = limit_connections(options);
 
 	server->options = options;
 	server->ring = ring_new(options->backlog, options->backlog_bytes,
@@ -209,7 +267,9 @@ server_new(struct server_options *options,
 	fill_site(server);
 	signals_catch();
 	open_events(server, &options->address);
-	server->connections = open_connections(server);
+	server->connections = open_connections(server, most);
+	if (options->tls_context != NULL)
+		server->tls = open_tls(server, most);
 	return server;
 }
 
@@ -218,7 +278,9 @@ server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	connections_free(server->connections);
+	connections_free(server->connections);	/* says goodbye by TLS */
+	tls_free(server->tls);
+	timers_free(server->timers);
 	close(server->listener.fd);
 	close(server->signals.fd);
 	viewers_free(server->viewers);
@@ -335,12 +397,20 @@ look_for_end(struct server *server)
 	return status;
 }
 
+/* Have viewers got what there was for them? */
+static bool
+are_viewers_served(const struct server *server)
+{
+	return viewers_count(server->viewers) == 0 &&
+	    (server->tls == NULL || tls_is_idle(server->tls));
+}
+
 static bool
 is_finished(const struct server *server)
 {
 	return server->is_dismissed &&
 	    (connections_is_time_over(server->connections) ||
-	    viewers_count(server->viewers) == 0);
+	    are_viewers_served(server));
 }
 
 /* Is there something to do without waiting for anything? */

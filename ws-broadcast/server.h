@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "certificate.h"
 #include "credentials.h"
 #include "listener.h"
 
 struct server_options {
 	struct listen_address address;
+	struct certificate_files tls;
+	SSL_CTX *tls_context;	/* made of them; NULL: plain HTTP */
 	const char *www;	/* folder of the dashboard */
 	const char *totals;	/* file, or NULL */
 	const char *const *origins;	/* to NULL */
@@ -27,8 +30,8 @@ struct server_options {
 struct server;
 
 /*
- * Bind and prepare all there is; standard input and output are taken over.
- * The options stay borrowed, the credentials do not. Exits where that fails.
+ * Bind and prepare all there is; standard input and output are taken over, as
+ * is the TLS context. The options stay borrowed, the credentials do not. Exits where that fails.
  */
 struct server *server_new(struct server_options *options,
     const struct credentials *credentials);

@@ -19,7 +19,6 @@
 #define STALL_MS 60000
 #define CLOSING_MS 10000
 #define REFUSED_BYTES_MAX 65536	/* still heard of who was refused */
-#define CLOSING_MAX 128		/* connections, besides those that are open */
 
 /* The system holds so much between us and the server, each way, about. */
 #define TO_SERVER_BYTES (32 * 1024)
@@ -60,14 +59,10 @@ set_default(int *value, int standard)
 struct tls *
 tls_new(const struct tls_options *options)
 {
-	SSL_CTX *context = certificate_load(&options->files);
-	struct tls *tls;
+	struct tls *tls = xcalloc(1, sizeof *tls);
 
-	if (context == NULL)
-		return NULL;
-	tls = xcalloc(1, sizeof *tls);
 	tls->options = *options;
-	tls->context = context;
+	tls->context = options->context;
 	set_default(&tls->options.handshake_ms, HANDSHAKE_MS);
 	set_default(&tls->options.stall_ms, STALL_MS);
 	set_default(&tls->options.closing_ms, CLOSING_MS);
@@ -248,9 +243,8 @@ open_pair(int pair[2])
 static bool
 has_room(struct tls *tls)
 {
-	size_t most = tls->options.most;
-
-	return relays_count(tls->relays) < most + CLOSING_MAX ||
+	return relays_count(tls->relays) < tls->options.most +
+	    TLS_CLOSING_MAX ||
 	    relays_end_closing(tls->relays);
 }
 

@@ -16,7 +16,8 @@ struct tls_options {
 	int set;		/* of events */
 	struct timers *timers;
 	struct certificate_files files;
-	size_t most;		/* connections, besides the handshakes */
+	SSL_CTX *context;	/* made of them, taken over */
+	size_t most;		/* connections that are open */
 
 	/* Takes over one end of a socket pair, which speaks for that peer. */
 	void (*take)(void *arg, int fd, const struct sockaddr_storage *peer);
@@ -30,7 +31,6 @@ struct tls_options {
 
 struct tls;
 
-/* Returns NULL where the files are no good, with the reason reported. */
 struct tls *tls_new(const struct tls_options *options);
 
 /* Clients still get what they take at once of what was sent to them. */
@@ -45,9 +45,14 @@ void tls_accept(struct tls *tls, int fd, const struct sockaddr_storage *peer);
 /* Load certificate and key anew, for new connections; says what came of it. */
 void tls_reload(struct tls *tls);
 
-/* The descriptors that a connection takes here at most, its peer's end not
- * counted, and those that all handshakes take. */
-enum { TLS_DESCRIPTORS = 2, TLS_HANDSHAKES_MAX = 128 };
+/* Besides those that are open, so many connections begin and end at a time. */
+enum { TLS_HANDSHAKES_MAX = 128, TLS_CLOSING_MAX = 64 };
+
+/* An open connection takes so many descriptors here, and all others do. */
+enum {
+	TLS_DESCRIPTORS_EACH = 2,
+	TLS_DESCRIPTORS_SPARE = TLS_HANDSHAKES_MAX + 2 * TLS_CLOSING_MAX
+};
 
 /* Has each client all that was sent to it so far? */
 bool tls_is_idle(const struct tls *tls);

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -447,6 +448,44 @@ def test_check_is_silent_about_a_good_configuration(tmp_path):
         [ROOT / "run.sh", "--check", "--state", tmp_path / "state"],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def make_certificate(folder):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-keyout",
+         "key.pem", "-out", "cert.pem", "-subj", "/CN=ultron.test"],
+        cwd=folder, check=True, capture_output=True)
+    return ssl.PEM_cert_to_DER_cert((folder / "cert.pem").read_text())
+
+
+def fetch_certificate(port):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 10) as plain, \
+            context.wrap_socket(plain) as connection:
+        return connection.getpeercert(binary_form=True)
+
+
+def test_https_with_a_certificate_that_is_renewed(tmp_path):
+    certificate = make_certificate(tmp_path)
+    config = tmp_path / "ultron.conf"
+    config.write_text(f"HTTP_SCHEME=https\nTLS_KEY={tmp_path}/key.pem\n"
+                      f"TLS_CERTIFICATE={tmp_path}/cert.pem\n")
+    with Pipeline(tmp_path, "--replay", DAY, "--offline", "--config",
+                  config) as pipeline:
+        pipeline.wait_until_up()
+        wait_for(lambda: f"https://127.0.0.1:{pipeline.port}/"
+                 in pipeline.said(), 20, "to announce it")
+        assert fetch_certificate(pipeline.port) == certificate
+        before = pipeline.pid("ws-broadcast")
+        for name in "ws-broadcast", "keep-ws-broadcast":    # both ways work
+            certificate = make_certificate(tmp_path)
+            pipeline.kill(name, signal.SIGHUP)
+            wait_for(lambda: fetch_certificate(pipeline.port) == certificate,
+                     20, "the new certificate")
+        assert pipeline.pid("ws-broadcast") == before
 
 
 def test_a_recording_that_is_not_there_is_named(tmp_path):
