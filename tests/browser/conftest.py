@@ -45,8 +45,14 @@ class Server:
         self.port = free_port()
         self.log = log
         self.process = None
+        self.scheme = "http"
 
-    def start(self, *arguments, run="run-1"):
+    def start(self, *arguments, run="run-1", certificate=None):
+        """certificate: the files of one and its key, for https."""
+        if certificate is not None:
+            self.scheme = "https"
+            arguments += ("--certificate", certificate[0], "--key",
+                          certificate[1])
         secrets = {"BASIC_AUTH_USERNAME": USER, "BASIC_AUTH_PASSWORD": PASSWORD}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -87,7 +93,7 @@ class Page:
         self.server = server
 
     def open(self, path="/ultronex/stream"):
-        self.driver.get(f"http://{USER}:{PASSWORD}@127.0.0.1:"
+        self.driver.get(f"{self.server.scheme}://{USER}:{PASSWORD}@127.0.0.1:"
                         f"{self.server.port}{path}")
         return self
 
@@ -185,6 +191,7 @@ def driver(tmp_path_factory):
         options.add_argument(argument)
     options.add_argument(
         f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("acceptInsecureCerts", True)
     options.set_capability("goog:loggingPrefs",
                            {"browser": "ALL", "performance": "ALL"})
     service = webdriver.chrome.service.Service(DRIVER)
