@@ -10,8 +10,8 @@
 #include "stage.h"
 
 /*
- * Write the line to the file, beside and renamed, or to standard error where
- * path is NULL. `lines` wait for an answer. Returns 0, or -1 with errno set.
+ * Write the line to the file (status_line.h), or to standard error where path
+ * is NULL. `lines` wait for an answer. Returns 0, or -1 with errno set.
  */
 int status_write(const char *path, const char *name,
     const struct stage *stage, size_t lines);

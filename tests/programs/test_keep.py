@@ -926,6 +926,52 @@ def test_a_full_disk_under_its_output(small_disk, tmp_path):
         assert keep.child.wait(PATIENCE) == 0
 
 
+def test_a_full_disk_under_the_status(small_disk, tmp_path, opens):
+    """It tells the truth in the room that it has."""
+    disk = tmp_path / "disk"
+    with keep_stage("gate", tmp_path, wrapper=small_disk, options=[
+            "--status", disk / "status"]) as keep:
+        inside = pathlib.Path(f"/proc/{keep.pid}/root{disk}/status")
+        wait_for(lambda: inside.exists() and inside.stat().st_size > 0)
+        first = keep.stage()
+        outside, filler = fill_disk(keep, disk)
+
+        def fields():
+            return (outside / "status").read_text().rstrip().split("\t")
+
+        assert fields()[1::2] == [str(first), "0"]
+        keep.feed(numbers(1, 7))
+        keep.says("got line 1")
+        os.kill(first, signal.SIGKILL)
+        keep.says("got line 1", 2)
+        wait_for(lambda: fields()[3:] == ["1", "7"])
+        assert int(fields()[1]) == keep.stage() != first
+        assert [entry.name for entry in outside.iterdir()
+                if entry != filler] == ["status"]
+        opens()
+        keep.read(numbers(1, 7))
+        assert "No space" not in keep.said()
+
+
+def test_a_status_that_finds_no_room_is_told_later(small_disk, tmp_path):
+    disk = tmp_path / "disk"
+    with keep_stage("echo", wrapper=small_disk, options=[
+            "--status", disk / "status"]) as keep:
+        keep.pass_on(b"a\n")
+        outside, filler = fill_disk(keep, disk)
+        (outside / "status").unlink()
+        with open(filler, "ab", 0) as stream, pytest.raises(OSError):
+            stream.write(bytes(4096))
+            stream.write(bytes(4096))
+        keep.send(signal.SIGUSR1)
+        keep.says("status: No space left on device")
+        assert keep.is_silent(1.2)
+        filler.unlink()
+        wait_for(lambda: (outside / "status").read_text().startswith(
+            f"stage.py\t{keep.stage()}\t"))
+        assert keep.said().count("No space left on device") == 1
+
+
 def test_an_output_that_is_always_full_is_told_once():
     with open("/dev/full", "wb") as full, \
             Keep("cat", stdout=full, options=["--hang", 0.3]) as keep:
@@ -1068,7 +1114,9 @@ def test_the_status_stands_in_a_file(tmp_path, opens):
     path = tmp_path / "status"
 
     def fields():
-        return path.read_text().rstrip("\n").split("\t")
+        line = path.read_text()
+        assert len(line) == 256 and line.endswith("\n")
+        return line.rstrip(" \n").split("\t")
 
     with keep_stage("gate", tmp_path, options=["--status", path]) as keep:
         wait_for(path.exists)
