@@ -84,26 +84,12 @@ handle_receive(const struct call *call)
 	return viewers_hear(call->viewer, call->length);
 }
 
-/* Who is still sending a body might not hear us: answer behind it. */
+/* Only what was judged before comes here: a WebSocket, or nothing. */
 static int
 handle_http(const struct call *call)
 {
-	return http_has_body(call->connection) ? 0
-	    : routes_answer(call->connections->options.site, call->connection);
-}
-
-static int
-handle_body_completion(const struct call *call)
-{
-	return routes_answer(call->connections->options.site,
-	    call->connection);
-}
-
-static int
-handle_upgrade(const struct call *call)
-{
-	return routes_upgrade(call->connections->options.site,
-	    call->connection);
+	(void)call;
+	return -1;
 }
 
 /* CONNECT would make the connection a bare one: no. */
@@ -139,8 +125,6 @@ static const struct {
 	{ LWS_CALLBACK_RECEIVE, handle_receive },
 	{ LWS_CALLBACK_ESTABLISHED, handle_established },
 	{ LWS_CALLBACK_HTTP, handle_http },
-	{ LWS_CALLBACK_HTTP_BODY_COMPLETION, handle_body_completion },
-	{ LWS_CALLBACK_HTTP_CONFIRM_UPGRADE, handle_upgrade },
 	{ LWS_CALLBACK_RAW_ADOPT, handle_raw },
 	{ LWS_CALLBACK_RAW_RX, handle_raw },
 	{ LWS_CALLBACK_WSI_CREATE, handle_create },
@@ -179,7 +163,6 @@ create_context(struct connections *connections)
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.vhost_name = NAME,
 		.protocols = protocols,
-		.headers = http_common_headers(),
 		.retry_and_idle_policy = &connections->liveness,
 		.timeout_secs = REQUEST_SECONDS,
 		.max_http_header_data = HEADER_BYTES_MAX,
@@ -240,10 +223,12 @@ connections_free(struct connections *connections)
 }
 
 void
-connections_take(struct connections *connections, int fd)
+connections_take(struct connections *connections, int fd, const char *bytes,
+    size_t length)
 {
 	if (connections->count < connections->options.most)
-		lws_adopt_socket_vhost(connections->vhost, fd);
+		lws_adopt_socket_vhost_readbuf(connections->vhost, fd, bytes,
+		    length);
 	else
 		close(fd);
 }

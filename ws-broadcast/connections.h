@@ -9,11 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "routes.h"
 #include "viewers.h"
 
 struct connections_options {
-	const struct site *site;
 	struct viewers *viewers;
 	size_t most;		/* connections of all kinds at a time */
 	unsigned ping_seconds;
@@ -29,8 +27,12 @@ struct connections;
 struct connections *connections_new(const struct connections_options *options);
 void connections_free(struct connections *connections);
 
-/* Take over a new connection; close it where there are too many. */
-void connections_take(struct connections *connections, int fd);
+/*
+ * Take over a connection on which these bytes asked for a WebSocket; close it
+ * where there are too many.
+ */
+void connections_take(struct connections *connections, int fd,
+    const char *bytes, size_t length);
 
 /*
  * Serve all that can be served now; is_waiting: wait until there is something.

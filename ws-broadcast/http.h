@@ -1,56 +1,118 @@
 /*
- * HTTP answers. Each is written as a whole, and then its connection closed:
- * what libwebsockets 4.1.6 does with a second request that came along with the
- * first (it takes the wrong bytes for a body, and may never end) is nothing to
- * depend on.
+ * The HTTP/1.1 server: connections that stay, their requests one behind the
+ * other, the limits that keep each client from being a burden to the others.
+ * (libwebsockets 4.1.6 mixes up a request that comes along with the one before
+ * it; so it gets what is to become a WebSocket, and nothing else.)
  */
 #ifndef WS_BROADCAST_HTTP_H
 #define WS_BROADCAST_HTTP_H
 
-#include <libwebsockets.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
-/* A header, its name with the colon. */
+#include "timers.h"
+
+#define HTTP_BODIES_BYTES_MAX (64 * 1024 * 1024)	/* of all together */
+#define HTTP_HEAD_MS 10000		/* for the whole head */
+#define HTTP_IDLE_MS 30000		/* between two requests */
+#define HTTP_BODY_MS 10000		/* for a body, and 1 s for each 64 KiB */
+#define HTTP_WRITE_MS 30000		/* without a byte taken by the client */
+#define HTTP_LINGER_MS 5000		/* to hear a client out that is closed */
+
+struct http;
+struct http_connection;
+struct http_head;
+
+/* Valid until it is answered; strings as they were sent. */
+struct http_request {
+	const char *method;
+	const char *path;		/* without the query */
+	const char *query;		/* behind the question mark, or "" */
+	const char *body;		/* with a NUL behind it */
+	size_t body_length;
+	const struct http_head *head;
+};
+
+/* A header's value, the first of that name (in letters of any case), or NULL. */
+const char *http_request_header(const struct http_request *request,
+    const char *name);
+
 struct http_header {
-	const char *name;
+	const char *name;	/* without the colon */
 	const char *value;
 };
 
-#define HTTP_HEADERS_MAX 2
+#define HTTP_HEADERS_MAX 4
 
 struct http_answer {
 	unsigned status;
 	const char *type;	/* of the body; NULL: there is none */
 	const char *body;
 	size_t length;
+	bool is_lasting;	/* the body stays where it is: no copy is made */
 	struct http_header headers[HTTP_HEADERS_MAX + 1]; /* to name NULL */
 };
 
-/* The headers that every answer has. */
-const struct lws_protocol_vhost_options *http_common_headers(void);
+/*
+ * Answer the connection's request, now or later, once. Of the body a HEAD gets
+ * the length only. The connection belongs to the server again.
+ */
+void http_answer(struct http_connection *connection,
+    const struct http_answer *answer);
 
 /*
- * Answer the request; of the body a HEAD gets the length only. Returns -1, for
- * libwebsockets to close the connection when all is sent.
+ * The answer comes later. Should the client leave before, `gone` is called, and
+ * the connection is not to be answered any more.
  */
-int http_send(struct lws *connection, const struct http_answer *answer);
+void http_defer(struct http_connection *connection, void (*gone)(void *arg),
+    void *arg);
+
+struct http_handlers {
+	/*
+	 * The head is in. Answer it, and return false; or set what its body may
+	 * have (it may be 0), and return true.
+	 */
+	bool (*begin)(struct http_connection *connection,
+	    const struct http_request *request, size_t *body_max, void *arg);
+
+	/* All is in: answer or defer. */
+	void (*complete)(struct http_connection *connection,
+	    const struct http_request *request, void *arg);
+
+	/* May it become a WebSocket? If not, answer, and return false. */
+	bool (*upgrade)(struct http_connection *connection,
+	    const struct http_request *request, void *arg);
+
+	/* Take the socket over, with what was read from it. */
+	void (*adopt)(int fd, const char *bytes, size_t length, void *arg);
+	void *arg;
+};
+
+struct http_options {
+	int set;		/* of events */
+	struct timers *timers;
+	size_t most;		/* connections at a time */
+	size_t most_of_address;	/* of one IPv4 address or IPv6 /64 network */
+	struct http_handlers handlers;
+};
+
+struct http *http_new(const struct http_options *options);
+
+/* Drop all connections; `gone` is called where an answer was deferred. */
+void http_free(struct http *http);
 
 /*
- * Copy the header into `value`. Returns it, NULL where there is none, or ""
- * where it is too long.
+ * Take over a new connection, which does not block. Where there are too many
+ * the one gives way that has waited longest for its request.
  */
-const char *http_header(struct lws *connection, enum lws_token_indexes name,
-    char *value, size_t size);
+void http_take(struct http *http, int fd, const struct sockaddr_storage *peer);
 
-/* Is the request a GET, is it a HEAD? */
-bool http_is_get(struct lws *connection);
-bool http_is_head(struct lws *connection);
+/* From here on each connection is closed behind its answer, idle ones now. */
+void http_end(struct http *http);
 
-/* The path, without the query; it belongs to the connection. */
-const char *http_path(struct lws *connection);
-
-/* Does a small body follow, which is better read before the answer? */
-bool http_has_body(struct lws *connection);
+/* Is no request under way? */
+bool http_is_idle(const struct http *http);
 
 #endif

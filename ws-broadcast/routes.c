@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "buffer.h"
 #include "memory.h"
@@ -12,18 +11,18 @@
 #define SOCKET_PATH "/ultronex/ws/slack"
 #define TEXT "text/plain; charset=utf-8"
 #define JSON "application/json"
-#define HEADER_BYTES 2048
+#define BODY_BYTES_MAX 65536	/* that nobody asked for and nobody reads */
 
 struct request {
 	const struct site *site;
-	struct lws *connection;
-	const char *path;
+	struct http_connection *connection;
+	const struct http_request *http;
 	const char *below;	/* what the path has behind that of the route */
 };
 
-static const struct http_header no_store = { "cache-control:", "no-store" };
+static const struct http_header no_store = { "cache-control", "no-store" };
 
-static int
+static void
 send_text(const struct request *request, unsigned status, const char *text,
     struct http_header header)
 {
@@ -32,99 +31,101 @@ send_text(const struct request *request, unsigned status, const char *text,
 		.length = strlen(text), .headers = { no_store, header },
 	};
 
-	return http_send(request->connection, &answer);
+	http_answer(request->connection, &answer);
 }
 
-static int
+static void
 send_asset(const struct request *request, const struct asset *asset,
     unsigned status)
 {
 	const struct http_answer answer = {
 		.status = status, .type = asset->type, .body = asset->content,
-		.length = asset->length,
-		.headers = { { "cache-control:", "no-cache" },
-		    { "etag:", asset->etag } },
+		.length = asset->length, .is_lasting = true,
+		.headers = { { "cache-control", "no-cache" },
+		    { "etag", asset->etag } },
 	};
 
-	return http_send(request->connection, &answer);
+	http_answer(request->connection, &answer);
 }
 
-static int
+static void
 answer_not_found(const struct request *request)
 {
 	const struct asset *page = assets_find(request->site->assets,
 	    "404.html");
 
 	if (page == NULL)
-		return send_text(request, HTTP_STATUS_NOT_FOUND,
-		    "Nothing here.\n", (struct http_header){ NULL, NULL });
-	return send_asset(request, page, HTTP_STATUS_NOT_FOUND);
+		send_text(request, 404, "Nothing here.\n",
+		    (struct http_header){ NULL, NULL });
+	else
+		send_asset(request, page, 404);
 }
 
 /* Send a file, unless the browser has it already. */
-static int
+static void
 answer_asset(const struct request *request, const char *name)
 {
 	const struct asset *asset = assets_find(request->site->assets, name);
-	char value[HEADER_BYTES];
-	const char *known = http_header(request->connection,
-	    WSI_TOKEN_HTTP_IF_NONE_MATCH, value, sizeof value);
+	const char *known = http_request_header(request->http,
+	    "if-none-match");
 
-	if (asset == NULL)
-		return answer_not_found(request);
-	if (known == NULL || strstr(known, asset->etag) == NULL)
-		return send_asset(request, asset, HTTP_STATUS_OK);
-
-	const struct http_answer unchanged = {
-		.status = HTTP_STATUS_NOT_MODIFIED,
-		.headers = { { "etag:", asset->etag } },
-	};
-	return http_send(request->connection, &unchanged);
+	if (asset == NULL) {
+		answer_not_found(request);
+		return;
+	}
+	if (known == NULL || strstr(known, asset->etag) == NULL) {
+		send_asset(request, asset, 200);
+		return;
+	}
+	http_answer(request->connection, &(struct http_answer){
+		.status = 304, .headers = { { "etag", asset->etag } },
+	    });
 }
 
-static int
+static void
 answer_root(const struct request *request)
 {
-	return send_text(request, HTTP_STATUS_FOUND, "",
-	    (struct http_header){ "location:", "/ultronex/stream" });
+	send_text(request, 302, "",
+	    (struct http_header){ "location", "/ultronex/stream" });
 }
 
-static int
+static void
 answer_stream(const struct request *request)
 {
-	return answer_asset(request, "index.html");
+	answer_asset(request, "index.html");
 }
 
-static int
+static void
 answer_static(const struct request *request)
 {
-	return answer_asset(request, request->below);
+	answer_asset(request, request->below);
 }
 
-static int
+static void
 answer_favicon(const struct request *request)
 {
-	return answer_asset(request, "favicon.svg");
+	answer_asset(request, "favicon.svg");
 }
 
-static int
-send_json(const struct request *request, const char *json, size_t length)
+static void
+send_json(const struct request *request, unsigned status, const char *json,
+    size_t length)
 {
 	const struct http_answer answer = {
-		.status = HTTP_STATUS_OK, .type = JSON, .body = json,
+		.status = status, .type = JSON, .body = json,
 		.length = length, .headers = { no_store },
 	};
 
-	return http_send(request->connection, &answer);
+	http_answer(request->connection, &answer);
 }
 
-static int
+static void
 answer_heartbeat(const struct request *request)
 {
 	static const char json[] =
 	    "{\"msg\":\"I don't have a heart but I am alive!\"}";
 
-	return send_json(request, json, strlen(json));
+	send_json(request, 200, json, strlen(json));
 }
 
 /* Without a file of totals there is what we counted ourselves. */
@@ -142,49 +143,50 @@ print_own_totals(struct buffer *json, const struct site *site)
 	    "\"snapshot\":null}", started, ring_total(site->ring));
 }
 
-static int
+static void
 answer_stats(const struct request *request)
 {
 	struct totals *totals = request->site->totals;
 	struct buffer json = { 0 };
 	const char *text;
 	size_t length;
-	int status;
 
 	totals_refresh(totals);
 	text = totals_text(totals, &length);
-	if (text != NULL)
-		return send_json(request, text, length);
+	if (text != NULL) {
+		send_json(request, 200, text, length);
+		return;
+	}
 	print_own_totals(&json, request->site);
-	status = send_json(request, json.data, json.length);
+	send_json(request, 200, json.data, json.length);
 	buffer_free(&json);
-	return status;
 }
 
 /* A browser's WebSocket asks for an upgrade and does not come here. */
-static int
+static void
 answer_socket(const struct request *request)
 {
-	return send_text(request, 426, "This is the address of a WebSocket.\n",
-	    (struct http_header){ "upgrade:", "websocket" });
+	send_text(request, 426, "This is the address of a WebSocket.\n",
+	    (struct http_header){ "upgrade", "websocket" });
 }
 
-/* All routes allow GET and HEAD so far. */
 struct route {
 	const char *path;	/* with a slash at its end: and all below */
 	bool is_open;		/* to everybody */
-	int (*answer)(const struct request *request);
+	void (*answer)(const struct request *request);
+	const char *methods;	/* allowed ones; NULL: GET and HEAD */
+	size_t body_max;	/* 0: nobody reads it */
 };
 
 static const struct route routes[] = {
-	{ "/", true, answer_root },
-	{ "/favicon.ico", true, answer_favicon },
-	{ "/ultronex/favicon", true, answer_favicon },
-	{ "/ultronex/heartbeat", true, answer_heartbeat },
-	{ "/ultronex/stream", false, answer_stream },
-	{ "/ultronex/static/", false, answer_static },
-	{ "/ultronex/stats", false, answer_stats },
-	{ SOCKET_PATH, false, answer_socket },
+	{ "/", true, answer_root, NULL, 0 },
+	{ "/favicon.ico", true, answer_favicon, NULL, 0 },
+	{ "/ultronex/favicon", true, answer_favicon, NULL, 0 },
+	{ "/ultronex/heartbeat", true, answer_heartbeat, NULL, 0 },
+	{ "/ultronex/stream", false, answer_stream, NULL, 0 },
+	{ "/ultronex/static/", false, answer_static, NULL, 0 },
+	{ "/ultronex/stats", false, answer_stats, NULL, 0 },
+	{ SOCKET_PATH, false, answer_socket, NULL, 0 },
 };
 
 /* Does the path belong to the route? Then *below is the rest of it. */
@@ -204,22 +206,42 @@ static const struct route *
 find_route(struct request *request)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-		if (is_route(&routes[i], request->path, &request->below))
+		if (is_route(&routes[i], request->http->path, &request->below))
 			return &routes[i];
 	return NULL;
 }
 
+static const char *
+find_methods(const struct route *route)
+{
+	return route->methods != NULL ? route->methods : "GET, HEAD";
+}
+
+/* Is it one of a list with commas and blanks between them? */
+static bool
+is_method_allowed(const struct route *route, const char *method)
+{
+	const char *methods = find_methods(route);
+	size_t length = strlen(method);
+
+	for (const char *at = methods; at != NULL; at = strchr(at, ' ')) {
+		at += *at == ' ';
+		if (strncmp(at, method, length) == 0 &&
+		    strchr(", ", at[length]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* May whoever asks see what is not open to everybody? */
 static bool
-is_allowed(const struct site *site, struct lws *connection)
+is_allowed(const struct site *site, const struct http_request *request)
 {
-	char value[HEADER_BYTES];
-
 	if (site->auth == NULL)
-		return auth_host_is_local(http_header(connection,
-		    WSI_TOKEN_HOST, value, sizeof value));
-	return auth_accepts(site->auth, http_header(connection,
-	    WSI_TOKEN_HTTP_AUTHORIZATION, value, sizeof value));
+		return auth_host_is_local(http_request_header(request,
+		    "host"));
+	return auth_accepts(site->auth, http_request_header(request,
+	    "authorization"));
 }
 
 /* Why something is refused; status 0: it is not. */
@@ -233,126 +255,98 @@ static struct refusal
 find_denial(const struct site *site)
 {
 	if (site->auth == NULL)
-		return (struct refusal){ HTTP_STATUS_FORBIDDEN,
-		    "Only as localhost.\n", { NULL, NULL } };
-	return (struct refusal){ HTTP_STATUS_UNAUTHORIZED,
-	    "Not without credentials.\n",
-	    { "www-authenticate:", site->challenge } };
+		return (struct refusal){ 403, "Only as localhost.\n",
+		    { NULL, NULL } };
+	return (struct refusal){ 401, "Not without credentials.\n",
+	    { "www-authenticate", site->challenge } };
 }
 
-static int
-deny(const struct request *request)
+static void
+refuse(const struct request *request, struct refusal refusal)
 {
-	struct refusal denial = find_denial(request->site);
-
-	return send_text(request, denial.status, denial.text, denial.header);
+	send_text(request, refusal.status, refusal.text, refusal.header);
 }
 
-int
-routes_answer(const struct site *site, struct lws *connection)
+bool
+routes_begin(const struct site *site, struct http_connection *connection,
+    const struct http_request *http, size_t *body_max)
 {
-	struct request request = { site, connection, http_path(connection),
-	    NULL };
+	struct request request = { site, connection, http, NULL };
 	const struct route *route = find_route(&request);
 
 	if (route == NULL)
-		return answer_not_found(&request);
-	if (!http_is_get(connection) && !http_is_head(connection))
-		return send_text(&request, HTTP_STATUS_METHOD_NOT_ALLOWED,
-		    "Only GET and HEAD.\n",
-		    (struct http_header){ "allow:", "GET, HEAD" });
-	if (!route->is_open && !is_allowed(site, connection))
-		return deny(&request);
-	return route->answer(&request);
+		answer_not_found(&request);
+	else if (!is_method_allowed(route, http->method))
+		refuse(&request, (struct refusal){ 405,
+		    "Another method, please.\n",
+		    { "allow", find_methods(route) } });
+	else if (!route->is_open && !is_allowed(site, http))
+		refuse(&request, find_denial(site));
+	else
+		*body_max = route->body_max > 0 ? route->body_max :
+		    BODY_BYTES_MAX;
+	return *body_max > 0;
+}
+
+void
+routes_complete(const struct site *site, struct http_connection *connection,
+    const struct http_request *http)
+{
+	struct request request = { site, connection, http, NULL };
+
+	find_route(&request)->answer(&request);
 }
 
 static bool
-is_at_socket(struct lws *connection)
+is_origin_allowed(const struct site *site, const struct http_request *http)
 {
-	return http_is_get(connection) &&
-	    strcmp(http_path(connection), SOCKET_PATH) == 0;
+	return auth_origin_fits(http_request_header(http, "origin"),
+	    http_request_header(http, "host"), site->origins);
 }
 
 static bool
-is_origin_allowed(const struct site *site, struct lws *connection)
+is_version_13(const struct http_request *http)
 {
-	char origin[HEADER_BYTES], host[HEADER_BYTES];
-
-	return auth_origin_fits(
-	    http_header(connection, WSI_TOKEN_ORIGIN, origin, sizeof origin),
-	    http_header(connection, WSI_TOKEN_HOST, host, sizeof host),
-	    site->origins);
-}
-
-/* RFC 6455, version 13, no subprotocol: we have none to choose from. */
-static bool
-is_understood(struct lws *connection)
-{
-	char value[HEADER_BYTES];
-	const char *upgrade = http_header(connection, WSI_TOKEN_UPGRADE,
-	    value, sizeof value);
-
-	if (upgrade == NULL || strcasecmp(upgrade, "websocket") != 0)
-		return false;
-	return http_header(connection, WSI_TOKEN_KEY, value,
-	    sizeof value) != NULL &&
-	    http_header(connection, WSI_TOKEN_PROTOCOL, value,
-	    sizeof value) == NULL;
-}
-
-static bool
-is_version_13(struct lws *connection)
-{
-	char value[HEADER_BYTES];
-	const char *version = http_header(connection, WSI_TOKEN_VERSION,
-	    value, sizeof value);
+	const char *version = http_request_header(http,
+	    "sec-websocket-version");
 
 	return version != NULL && strcmp(version, "13") == 0;
 }
 
+/* RFC 6455, version 13, no subprotocol: we have none to choose from. */
 static struct refusal
-judge_upgrade(const struct site *site, struct lws *connection)
+judge_upgrade(const struct site *site, const struct http_request *http)
 {
-	if (!is_understood(connection))
-		return (struct refusal){ HTTP_STATUS_BAD_REQUEST,
+	if (http_request_header(http, "sec-websocket-key") == NULL ||
+	    http_request_header(http, "sec-websocket-protocol") != NULL)
+		return (struct refusal){ 400,
 		    "Only a WebSocket without subprotocol.\n",
 		    { NULL, NULL } };
-	if (!is_at_socket(connection))
-		return (struct refusal){ HTTP_STATUS_NOT_FOUND,
-		    "No WebSocket here.\n", { NULL, NULL } };
-	if (!is_origin_allowed(site, connection))
-		return (struct refusal){ HTTP_STATUS_FORBIDDEN,
-		    "Not from that origin.\n", { NULL, NULL } };
-	if (!is_allowed(site, connection))
+	if (strcmp(http->path, SOCKET_PATH) != 0)
+		return (struct refusal){ 404, "No WebSocket here.\n",
+		    { NULL, NULL } };
+	if (!is_origin_allowed(site, http))
+		return (struct refusal){ 403, "Not from that origin.\n",
+		    { NULL, NULL } };
+	if (!is_allowed(site, http))
 		return find_denial(site);
-	if (!is_version_13(connection))
+	if (!is_version_13(http))
 		return (struct refusal){ 426, "Only WebSocket version 13.\n",
-		    { "sec-websocket-version:", "13" } };
+		    { "sec-websocket-version", "13" } };
 	if (viewers_count(site->viewers) >= site->viewers_max)
-		return (struct refusal){ HTTP_STATUS_SERVICE_UNAVAILABLE,
-		    "Too many viewers.\n", { "retry-after:", "30" } };
+		return (struct refusal){ 503, "Too many viewers.\n",
+		    { "retry-after", "30" } };
 	return (struct refusal){ 0 };
 }
 
-int
-routes_upgrade(const struct site *site, struct lws *connection)
+bool
+routes_upgrade(const struct site *site, struct http_connection *connection,
+    const struct http_request *http)
 {
-	struct refusal refusal;
-	struct http_answer answer;
+	const struct request request = { site, connection, http, NULL };
+	struct refusal refusal = judge_upgrade(site, http);
 
-	/*
-	 * libwebsockets 4.1.6 may have refused an unknown kind of upgrade by
-	 * itself, and ask all the same, with the headers gone.
-	 */
-	if (lws_hdr_total_length(connection, WSI_TOKEN_UPGRADE) == 0)
-		return -1;
-	refusal = judge_upgrade(site, connection);
-	if (refusal.status == 0)
-		return 0;
-	answer = (struct http_answer){
-		.status = refusal.status, .type = TEXT, .body = refusal.text,
-		.length = strlen(refusal.text),
-		.headers = { no_store, refusal.header },
-	};
-	return http_send(connection, &answer);
+	if (refusal.status != 0)
+		refuse(&request, refusal);
+	return refusal.status == 0;
 }

@@ -2,7 +2,8 @@
 #ifndef WS_BROADCAST_ROUTES_H
 #define WS_BROADCAST_ROUTES_H
 
-#include <libwebsockets.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <time.h>
 
 #include "assets.h"
@@ -25,13 +26,15 @@ struct site {
 	time_t started;
 };
 
-/* Answer the request. Returns as http_send. */
-int routes_answer(const struct site *site, struct lws *connection);
-
 /*
- * Look at a request to become a WebSocket. Returns 0 to let it, or refuses it
- * and returns as http_send.
+ * The handlers of http.h: look at the head of a request, answer a whole one,
+ * look at one that asks for a WebSocket.
  */
-int routes_upgrade(const struct site *site, struct lws *connection);
+bool routes_begin(const struct site *site, struct http_connection *connection,
+    const struct http_request *request, size_t *body_max);
+void routes_complete(const struct site *site,
+    struct http_connection *connection, const struct http_request *request);
+bool routes_upgrade(const struct site *site,
+    struct http_connection *connection, const struct http_request *request);
 
 #endif

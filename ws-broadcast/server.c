@@ -16,6 +16,7 @@
 #include "connections.h"
 #include "downstream.h"
 #include "events.h"
+#include "http.h"
 #include "intake.h"
 #include "memory.h"
 #include "output.h"
@@ -32,6 +33,7 @@
 #define ACCEPTS_MAX 32		/* in one turn of the loop */
 #define AWAITED_MAX 200		/* viewers whose turn takes next to no time */
 #define SPARE_CONNECTIONS 128	/* for HTTP, besides the viewers */
+#define ADDRESS_CONNECTIONS 64	/* of these for one address */
 #define SPARE_DESCRIPTORS 32	/* for everything else */
 
 struct server {
@@ -44,7 +46,8 @@ struct server {
 	struct intake *intake;
 	struct viewers *viewers;
 	struct site site;
-	struct connections *connections;
+	struct connections *connections;	/* WebSockets */
+	struct http *http;
 	struct tls *tls;	/* NULL: plain HTTP */
 
 	int set;
@@ -66,8 +69,42 @@ take_connection(void *arg, int fd, const struct sockaddr_storage *peer)
 {
 	const struct server *server = arg;
 
-	(void)peer;
-	connections_take(server->connections, fd);
+	http_take(server->http, fd, peer);
+}
+
+static bool
+begin_request(struct http_connection *connection,
+    const struct http_request *request, size_t *body_max, void *arg)
+{
+	const struct server *server = arg;
+
+	return routes_begin(&server->site, connection, request, body_max);
+}
+
+static void
+complete_request(struct http_connection *connection,
+    const struct http_request *request, void *arg)
+{
+	const struct server *server = arg;
+
+	routes_complete(&server->site, connection, request);
+}
+
+static bool
+judge_upgrade(struct http_connection *connection,
+    const struct http_request *request, void *arg)
+{
+	const struct server *server = arg;
+
+	return routes_upgrade(&server->site, connection, request);
+}
+
+static void
+adopt_viewer(int fd, const char *bytes, size_t length, void *arg)
+{
+	const struct server *server = arg;
+
+	connections_take(server->connections, fd, bytes, length);
 }
 
 static void
@@ -200,11 +237,30 @@ open_tls(struct server *server, size_t most)
 	return tls_new(&options);
 }
 
+static struct http *
+open_http(struct server *server, size_t most)
+{
+	const struct http_options options = {
+		.set = server->set,
+		.timers = server->timers,
+		.most = most < SPARE_CONNECTIONS ? most : SPARE_CONNECTIONS,
+		.most_of_address = ADDRESS_CONNECTIONS,
+		.handlers = {
+			.begin = begin_request,
+			.complete = complete_request,
+			.upgrade = judge_upgrade,
+			.adopt = adopt_viewer,
+			.arg = server,
+		},
+	};
+
+	return http_new(&options);
+}
+
 static struct connections *
 open_connections(const struct server *server, size_t most)
 {
 	const struct connections_options options = {
-		.site = &server->site,
 		.viewers = server->viewers,
 		.most = most,
 		.ping_seconds = server->options->ping_seconds,
@@ -268,6 +324,7 @@ server_new(struct server_options *options,
 	signals_catch();
 	open_events(server, &options->address);
 	server->connections = open_connections(server, most);
+	server->http = open_http(server, most);
 	if (options->tls_context != NULL)
 		server->tls = open_tls(server, most);
 	return server;
@@ -278,6 +335,7 @@ server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
+	http_free(server->http);
 	connections_free(server->connections);	/* says goodbye by TLS */
 	tls_free(server->tls);
 	timers_free(server->timers);
@@ -377,6 +435,7 @@ dismiss_viewers(struct server *server)
 	server->is_dismissed = true;
 	events_ignore(server->set, &server->listener);
 	viewers_dismiss(server->viewers);
+	http_end(server->http);
 	connections_set_clock(server->connections, LINGER_SECONDS);
 }
 
@@ -402,7 +461,7 @@ static bool
 are_viewers_served(const struct server *server)
 {
 	return viewers_count(server->viewers) == 0 &&
-	    (server->tls == NULL || tls_is_idle(server->tls));
+	    http_is_idle(server->http) && (server->tls == NULL || tls_is_idle(server->tls));
 }
 
 static bool

@@ -1506,8 +1506,12 @@ def test_requests_in_a_row_do_not_confuse_it(start):
     server = start()
 
     def fire(first, second, third):
-        answers = talk(server, first + second + third, timeout=1)
-        assert answers.count(b"HTTP/1.") <= 1   # and then the close
+        with socket.create_connection(("127.0.0.1", server.port),
+                                      timeout=5) as peer:
+            peer.sendall(first + second + third)
+            peer.shutdown(socket.SHUT_WR)
+            answers = b"".join(iter(lambda: peer.recv(65536), b""))
+        assert 1 <= answers.count(b"HTTP/1.1 ") <= 3
     for first in PIPELINED:
         for second in PIPELINED:
             fire(first, second, b"")
@@ -1553,7 +1557,7 @@ def test_odd_addresses_get_nothing(start, path):
     server = start()
     answer = talk(server, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: "
                   f"close\r\nAuthorization: {credentials()}\r\n\r\n".encode())
-    assert status_of(answer) in (None, 302, 403, 404)
+    assert status_of(answer) in (400, 404)
     assert request(server, "GET", "/ultronex/heartbeat")[0] == 200
 
 
@@ -1743,13 +1747,13 @@ def test_the_right_credentials_are_enough(start):
     ({"path": "/ultronex/stream"}, 404),
     ({"path": SOCKET + "/"}, 404),
     ({"path": "/"}, 404),
-    ({"method": "POST"}, 404),
+    ({"method": "POST"}, 405),
     ({"Sec_WebSocket_Version": "8"}, 426),
     ({"Sec_WebSocket_Version": None}, 426),
     ({"Sec_WebSocket_Protocol": "events"}, 400),
     ({"Sec_WebSocket_Protocol": "ultron"}, 400),
     ({"Sec_WebSocket_Key": None}, 400),
-    ({"Upgrade": "h2c"}, 400),
+    ({"Upgrade": "h2c"}, 426),
 ])
 def test_upgrades_are_looked_at(start, headers, status):
     server = start("--origin", "https://proxy.test")
@@ -1903,7 +1907,7 @@ def test_without_auth_only_local_names_are_answered(start):
     for host in ("evil.test", "127.0.0.1.evil.test", "localhost.evil.test",
                  "10.0.0.1", "[::2]", "x" * 3000):
         assert ask(f"Host: {host}\r\n") == 403
-    assert ask("") == 403
+    assert ask("") == 400
     for host, status in (("localhost:1", 101), ("rebound.test", 403)):
         answer = talk(server, upgrade(Authorization=None, Host=host,
                                       Origin=f"http://{host}"), timeout=0.5)
