@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #define LINE_BYTES_MAX 512
@@ -66,12 +67,21 @@ read_number(const char *word)
 	    ? number : -1;
 }
 
-/* Its process may be somebody else's, but not gone. */
+/* One that has ended may still have a number, until it is waited for. */
 static bool
 is_alive(int64_t pid)
 {
-	return pid > 0 && pid <= INT_MAX &&
-	    (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+	struct pollfd end = { .events = POLLIN };
+	bool has_ended;
+
+	if (pid <= 0 || pid > INT_MAX)
+		return false;
+	end.fd = pidfd_open((pid_t)pid, 0);
+	if (end.fd == -1)
+		return errno != ESRCH && errno != EINVAL;
+	has_ended = poll(&end, 1, 0) == 1;
+	close(end.fd);
+	return !has_ended;
 }
 
 static bool

@@ -300,7 +300,7 @@ fill_outbox(struct bench *bench, long long since_us)
 	char sql[256];
 
 	snprintf(sql, sizeof sql, "CREATE TABLE message(number INTEGER PRIMARY"
-	    " KEY, purpose, id, channel, state, digest, attempts, created,"
+	    " KEY, purpose, id, channel, state, digest, messages, attempts, created,"
 	    " since, ended, slack_channel, slack_ts, reason);"
 	    "INSERT INTO message(state, since) VALUES('queued', %lld)",
 	    since_us);
