@@ -37,7 +37,8 @@ courier_new(const char *inbox, int set, struct timers *timers)
 
 	courier->inbox = inbox_client_new(inbox, set, timers);
 	courier->timers = timers;
-	courier->look = (struct timer){ .due = look_at_waiting, .arg = courier };
+	courier->look = (struct timer){ .due = look_at_waiting,
+	    .arg = courier };
 	TAILQ_INIT(&courier->parcels);
 	return courier;
 }

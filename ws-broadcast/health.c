@@ -33,7 +33,7 @@ struct health {
 	uint64_t free_bytes;
 };
 
-/* --- looking -----------------------------------------------------------------*/
+/* --- looking -------------------------------------------------------------*/
 
 /* All is in order where nothing is to come, or something came. */
 static void
@@ -134,7 +134,7 @@ health_running(const struct health *health)
 	return health->options.running != NULL ? &health->running : NULL;
 }
 
-/* --- telling -----------------------------------------------------------------*/
+/* --- telling -------------------------------------------------------------*/
 
 /* One of the things that are judged, as it is written. */
 struct report {

@@ -29,9 +29,9 @@
 #define LARGE_BLOCK_BYTES (256 * 1024)
 
 enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CERTIFICATE = 'T', CHECK = 'C',
-	CREDENTIALS = 'c', HISTORY = 'H', KEY = 'K', LISTEN = 'l',
-	NO_AUTH = 'n', ORIGIN = 'o', PING = 'p', RUN = 'r', STATS = 's',
-	STAY = 'S', VIEWERS = 'v', WWW = 'w' };
+	CREDENTIALS = 'c', HISTORY = 'H', INBOX = 'i', KEY = 'K', LISTEN = 'l',
+	NO_AUTH = 'n', ORIGIN = 'o', OUTBOX = 'O', PING = 'p', RUN = 'r',
+	RUNNING = 'R', STATS = 's', STAY = 'S', VIEWERS = 'v', WWW = 'w' };
 
 static const struct program_option option_list[] = {
 	{ "listen", LISTEN, "ADDR:PORT", "where (" LISTEN_DEFAULT ")" },
@@ -42,6 +42,9 @@ static const struct program_option option_list[] = {
 	{ "key", KEY, "FILE", "the certificate's key" },
 	{ "www", WWW, "DIR", "files of the dashboard" },
 	{ "stats", STATS, "FILE", "show these totals" },
+	{ "inbox", INBOX, "SOCKET", "hand in there what is POSTed" },
+	{ "outbox", OUTBOX, "FILE", "tell by this what became of it" },
+	{ "running", RUNNING, "DIR", "tell by these whether all is well" },
 	{ "backlog", BACKLOG, "N", "records kept in memory (2000)" },
 	{ "backlog-bytes", BACKLOG_BYTES, "BYTES", "and their size (8MiB)" },
 	{ "history", HISTORY, "N", "records for a new viewer (500)" },
@@ -57,9 +60,9 @@ static const struct program program = {
 	.name = "ws-broadcast",
 	.synopsis = "[--listen ADDR:PORT] [--credentials FILE | --no-auth]"
 	    " [--origin URL] [--certificate FILE --key FILE] [--www DIR]"
-	    " [--stats FILE] [--backlog N]"
-	    " [--backlog-bytes BYTES] [--history N] [--viewers N]"
-	    " [--ping SECONDS] [--run ID] [--stay] [--check]",
+	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE] [--running DIR]"
+	    " [--backlog N] [--backlog-bytes BYTES] [--history N]"
+	    " [--viewers N] [--ping SECONDS] [--run ID] [--stay] [--check]",
 	.purpose = "Pass records on and show them on a dashboard in the"
 	    " browser.",
 	.example = "ws-broadcast --stay < day.ndjson > /dev/null",
@@ -126,6 +129,9 @@ take_option(struct options *options, int key)
 	case KEY: server->tls.key = optarg; break;
 	case WWW: server->www = optarg; break;
 	case STATS: server->totals = optarg; break;
+	case INBOX: server->inbox = optarg; break;
+	case OUTBOX: server->outbox = optarg; break;
+	case RUNNING: server->running = optarg; break;
 	case BACKLOG: server->backlog = count("backlog", 1, 1000000); break;
 	case BACKLOG_BYTES:
 		server->backlog_bytes = (size_t)program_bytes(&program,

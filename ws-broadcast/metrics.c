@@ -70,7 +70,7 @@ metrics_time_post(struct metrics *metrics, int64_t us)
 	metrics->post_us += (uint64_t)us;
 }
 
-/* --- the format ------------------------------------------------------------*/
+/* --- the format ----------------------------------------------------------*/
 
 static void
 describe(struct buffer *out, const char *name, const char *type,
@@ -96,7 +96,7 @@ print_labelled(struct buffer *out, const char *name, const char *label,
 	    word, value);
 }
 
-/* --- what we did ourselves ---------------------------------------------------*/
+/* --- what we did ourselves -----------------------------------------------*/
 
 static void
 print_requests(const struct metrics *metrics, struct buffer *out)
@@ -173,7 +173,7 @@ print_ourselves(const struct metrics *metrics,
 		print_courier(sources->courier, out);
 }
 
-/* --- what stats(1) counts ----------------------------------------------------*/
+/* --- what stats(1) counts ------------------------------------------------*/
 
 static const struct {
 	const char *key, *name, *help;
@@ -279,7 +279,7 @@ done:
 	record_free(record);
 }
 
-/* --- what others tell ----------------------------------------------------------*/
+/* --- what others tell ----------------------------------------------------*/
 
 static void
 print_outbox(struct outbox_view *outbox, struct buffer *out)

@@ -7,20 +7,45 @@
 
 #include "buffer.h"
 #include "memory.h"
+#include "record.h"
 
 #define SOCKET_PATH "/ultronex/ws/slack"
 #define TEXT "text/plain; charset=utf-8"
 #define JSON "application/json"
 #define BODY_BYTES_MAX 65536	/* that nobody asked for and nobody reads */
 
+struct route;
+
 struct request {
 	const struct site *site;
 	struct http_connection *connection;
 	const struct http_request *http;
+	const struct route *route;	/* NULL: none has this path */
 	const char *below;	/* what the path has behind that of the route */
 };
 
+struct route {
+	const char *path;	/* with a slash at its end: and all below */
+	bool is_open;		/* to everybody */
+	void (*answer)(const struct request *request);
+	const char *methods;	/* allowed ones; NULL: GET and HEAD */
+
+	/* As http.h has it, where a body is wanted; NULL: it is not. */
+	bool (*begin)(const struct request *request, size_t *body_max);
+};
+
 static const struct http_header no_store = { "cache-control", "no-store" };
+
+/* All answers but those of posts.c go this way. */
+static void
+give(const struct request *request, const struct http_answer *answer)
+{
+	const struct route *route = request->route;
+
+	metrics_count_request(request->site->metrics,
+	    route != NULL ? route->path : "", answer->status);
+	http_answer(request->connection, answer);
+}
 
 static void
 send_text(const struct request *request, unsigned status, const char *text,
@@ -31,7 +56,7 @@ send_text(const struct request *request, unsigned status, const char *text,
 		.length = strlen(text), .headers = { no_store, header },
 	};
 
-	http_answer(request->connection, &answer);
+	give(request, &answer);
 }
 
 static void
@@ -45,7 +70,7 @@ send_asset(const struct request *request, const struct asset *asset,
 		    { "etag", asset->etag } },
 	};
 
-	http_answer(request->connection, &answer);
+	give(request, &answer);
 }
 
 static void
@@ -77,7 +102,7 @@ answer_asset(const struct request *request, const char *name)
 		send_asset(request, asset, 200);
 		return;
 	}
-	http_answer(request->connection, &(struct http_answer){
+	give(request, &(struct http_answer){
 		.status = 304, .headers = { { "etag", asset->etag } },
 	    });
 }
@@ -116,7 +141,7 @@ send_json(const struct request *request, unsigned status, const char *json,
 		.length = length, .headers = { no_store },
 	};
 
-	http_answer(request->connection, &answer);
+	give(request, &answer);
 }
 
 static void
@@ -170,23 +195,130 @@ answer_socket(const struct request *request)
 	    (struct http_header){ "upgrade", "websocket" });
 }
 
-struct route {
-	const char *path;	/* with a slash at its end: and all below */
-	bool is_open;		/* to everybody */
-	void (*answer)(const struct request *request);
-	const char *methods;	/* allowed ones; NULL: GET and HEAD */
-	size_t body_max;	/* 0: nobody reads it */
-};
+/* Nobody can subscribe yet. */
+static void
+answer_track(const struct request *request)
+{
+	static const char json[] = "{\"msg\":\"No pattern set for match\"}";
+
+	send_json(request, 200, json, strlen(json));
+}
+
+/* The tally of errors in the totals, as it stands there, or "{}". */
+static void
+print_external(struct buffer *json, struct totals *totals)
+{
+	static const char *const none[] = { NULL };
+	struct record *record = record_new("ws-broadcast", none);
+	size_t length;
+	const char *text = totals_text(totals, &length), *tally;
+
+	if (text != NULL && record_parse(record, text, length) == 0 &&
+	    record_object(record, "external") != NULL &&
+	    record_raw(record, "external", &tally, &length))
+		buffer_append(json, tally, length);
+	else
+		buffer_append_string(json, "{}");
+	record_free(record);
+}
+
+static void
+answer_external(const struct request *request)
+{
+	struct totals *totals = request->site->totals;
+	struct buffer json = { 0 };
+
+	totals_refresh(totals);
+	buffer_append_string(&json, "{\"errors\":");
+	print_external(&json, totals);
+	buffer_append_string(&json, "}");
+	if (strcmp(buffer_string(&json), "{\"errors\":{}}") == 0) {
+		json.length = 0;
+		buffer_append_string(&json,
+		    "{\"msg\":\"No errors recorded yet\"}");
+	}
+	send_json(request, 200, json.data, json.length);
+	buffer_free(&json);
+}
+
+static bool
+begin_post(const struct request *request, size_t *body_max)
+{
+	return posts_begin(request->site->posts, request->connection,
+	    request->http, body_max);
+}
+
+static void
+answer_post(const struct request *request)
+{
+	posts_complete(request->site->posts, request->connection,
+	    request->http);
+}
+
+static void
+answer_message(const struct request *request)
+{
+	posts_find(request->site->posts, request->connection,
+	    request->below);
+}
+
+static void
+answer_metrics(const struct request *request)
+{
+	const struct site *site = request->site;
+	const struct metrics_sources sources = {
+		.ring = site->ring, .viewers = site->viewers,
+		.totals = site->totals,
+		.courier = posts_courier(site->posts),
+		.outbox = site->outbox,
+		.running = health_running(site->health),
+		.started = site->started,
+	};
+	struct http_answer answer = { .status = 200, .type = METRICS_TYPE,
+		.headers = { no_store } };
+	struct buffer text = { 0 };
+
+	metrics_print(site->metrics, &sources, &text);
+	answer.body = text.data;
+	answer.length = text.length;
+	give(request, &answer);
+	buffer_free(&text);
+}
+
+static void
+answer_alive(const struct request *request)
+{
+	static const char json[] = "{\"alive\":true}";
+
+	send_json(request, 200, json, strlen(json));
+}
+
+static void
+answer_ready(const struct request *request)
+{
+	struct buffer json = { 0 };
+	bool is_ready = health_print(request->site->health, &json);
+
+	send_json(request, is_ready ? 200 : 503, json.data, json.length);
+	buffer_free(&json);
+}
 
 static const struct route routes[] = {
-	{ "/", true, answer_root, NULL, 0 },
-	{ "/favicon.ico", true, answer_favicon, NULL, 0 },
-	{ "/ultronex/favicon", true, answer_favicon, NULL, 0 },
-	{ "/ultronex/heartbeat", true, answer_heartbeat, NULL, 0 },
-	{ "/ultronex/stream", false, answer_stream, NULL, 0 },
-	{ "/ultronex/static/", false, answer_static, NULL, 0 },
-	{ "/ultronex/stats", false, answer_stats, NULL, 0 },
-	{ SOCKET_PATH, false, answer_socket, NULL, 0 },
+	{ "/", true, answer_root, NULL, NULL },
+	{ "/favicon.ico", true, answer_favicon, NULL, NULL },
+	{ "/ultronex/favicon", true, answer_favicon, NULL, NULL },
+	{ "/ultronex/heartbeat", true, answer_heartbeat, NULL, NULL },
+	{ "/ultronex/stream", false, answer_stream, NULL, NULL },
+	{ "/ultronex/static/", false, answer_static, NULL, NULL },
+	{ "/ultronex/stats", false, answer_stats, NULL, NULL },
+	{ "/ultronex/track", false, answer_track, NULL, NULL },
+	{ "/ultronex/external", false, answer_external, NULL, NULL },
+	{ POSTS_PATH, false, answer_post, "POST", begin_post },
+	{ POSTS_MESSAGES_PATH, false, answer_message, NULL, NULL },
+	{ "/metrics", false, answer_metrics, NULL, NULL },
+	{ "/livez", true, answer_alive, NULL, NULL },
+	{ "/readyz", true, answer_ready, NULL, NULL },
+	{ SOCKET_PATH, false, answer_socket, NULL, NULL },
 };
 
 /* Does the path belong to the route? Then *below is the rest of it. */
@@ -202,13 +334,16 @@ is_route(const struct route *route, const char *path, const char **below)
 	    route->path[length - 1] == '/');
 }
 
-static const struct route *
+static void
 find_route(struct request *request)
 {
+	request->route = NULL;
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-		if (is_route(&routes[i], request->http->path, &request->below))
-			return &routes[i];
-	return NULL;
+		if (is_route(&routes[i], request->http->path,
+		    &request->below)) {
+			request->route = &routes[i];
+			break;
+		}
 }
 
 static const char *
@@ -267,34 +402,51 @@ refuse(const struct request *request, struct refusal refusal)
 	send_text(request, refusal.status, refusal.text, refusal.header);
 }
 
+/* Why it is refused by its head alone. */
+static struct refusal
+judge_head(const struct request *request)
+{
+	const struct route *route = request->route;
+
+	if (!is_method_allowed(route, request->http->method))
+		return (struct refusal){ 405, "Another method, please.\n",
+		    { "allow", find_methods(route) } };
+	if (!route->is_open && !is_allowed(request->site, request->http))
+		return find_denial(request->site);
+	return (struct refusal){ 0 };
+}
+
 bool
 routes_begin(const struct site *site, struct http_connection *connection,
     const struct http_request *http, size_t *body_max)
 {
-	struct request request = { site, connection, http, NULL };
-	const struct route *route = find_route(&request);
+	struct request request = { site, connection, http, NULL, NULL };
+	struct refusal refusal;
 
-	if (route == NULL)
+	find_route(&request);
+	if (request.route == NULL) {
 		answer_not_found(&request);
-	else if (!is_method_allowed(route, http->method))
-		refuse(&request, (struct refusal){ 405,
-		    "Another method, please.\n",
-		    { "allow", find_methods(route) } });
-	else if (!route->is_open && !is_allowed(site, http))
-		refuse(&request, find_denial(site));
-	else
-		*body_max = route->body_max > 0 ? route->body_max :
-		    BODY_BYTES_MAX;
-	return *body_max > 0;
+		return false;
+	}
+	refusal = judge_head(&request);
+	if (refusal.status != 0) {
+		refuse(&request, refusal);
+		return false;
+	}
+	if (request.route->begin != NULL)
+		return request.route->begin(&request, body_max);
+	*body_max = BODY_BYTES_MAX;
+	return true;
 }
 
 void
 routes_complete(const struct site *site, struct http_connection *connection,
     const struct http_request *http)
 {
-	struct request request = { site, connection, http, NULL };
+	struct request request = { site, connection, http, NULL, NULL };
 
-	find_route(&request)->answer(&request);
+	find_route(&request);
+	request.route->answer(&request);
 }
 
 static bool
@@ -343,9 +495,10 @@ bool
 routes_upgrade(const struct site *site, struct http_connection *connection,
     const struct http_request *http)
 {
-	const struct request request = { site, connection, http, NULL };
+	struct request request = { site, connection, http, NULL, NULL };
 	struct refusal refusal = judge_upgrade(site, http);
 
+	find_route(&request);
 	if (refusal.status != 0)
 		refuse(&request, refusal);
 	return refusal.status == 0;

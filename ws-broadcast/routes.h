@@ -8,7 +8,11 @@
 
 #include "assets.h"
 #include "auth.h"
+#include "health.h"
 #include "http.h"
+#include "metrics.h"
+#include "outbox_view.h"
+#include "posts.h"
 #include "ring.h"
 #include "totals.h"
 #include "viewers.h"
@@ -23,6 +27,10 @@ struct site {
 	const struct ring *ring;
 	const struct viewers *viewers;
 	size_t viewers_max;
+	struct outbox_view *outbox;
+	struct metrics *metrics;
+	struct health *health;
+	struct posts *posts;
 	time_t started;
 };
 

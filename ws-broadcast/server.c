@@ -16,10 +16,14 @@
 #include "connections.h"
 #include "downstream.h"
 #include "events.h"
+#include "health.h"
 #include "http.h"
 #include "intake.h"
 #include "memory.h"
+#include "metrics.h"
+#include "outbox_view.h"
 #include "output.h"
+#include "posts.h"
 #include "record.h"
 #include "ring.h"
 #include "routes.h"
@@ -45,6 +49,10 @@ struct server {
 	struct downstream *downstream;
 	struct intake *intake;
 	struct viewers *viewers;
+	struct outbox_view *outbox;
+	struct metrics *metrics;
+	struct health *health;
+	struct posts *posts;
 	struct site site;
 	struct connections *connections;	/* WebSockets */
 	struct http *http;
@@ -285,6 +293,41 @@ open_viewers(const struct server *server)
 	return viewers_new(&viewers, server->ring, server->totals);
 }
 
+static struct health *
+open_health(const struct server *server)
+{
+	return health_new(&(struct health_options){
+		.running = server->options->running,
+		.outbox = server->outbox,
+		.totals = server->totals,
+		.ring = server->ring,
+		.timers = server->timers,
+	});
+}
+
+static struct posts *
+open_posts(const struct server *server)
+{
+	return posts_new(&(struct posts_options){
+		.inbox = server->options->inbox,
+		.origins = server->options->origins,
+		.outbox = server->outbox,
+		.metrics = server->metrics,
+		.set = server->set,
+		.timers = server->timers,
+	});
+}
+
+/* What the routes tell of and hand on to. */
+static void
+open_interface(struct server *server)
+{
+	server->outbox = outbox_view_new(server->options->outbox);
+	server->metrics = metrics_new();
+	server->health = open_health(server);
+	server->posts = open_posts(server);
+}
+
 static void
 fill_site(struct server *server)
 {
@@ -297,6 +340,10 @@ fill_site(struct server *server)
 		.ring = server->ring,
 		.viewers = server->viewers,
 		.viewers_max = server->options->viewers,
+		.outbox = server->outbox,
+		.metrics = server->metrics,
+		.health = server->health,
+		.posts = server->posts,
 		.started = time(NULL),
 	};
 }
@@ -320,9 +367,10 @@ server_new(struct server_options *options,
 	if (credentials->user != NULL)
 		server->auth = auth_new(credentials->user,
 		    credentials->password);
-	fill_site(server);
 	signals_catch();
 	open_events(server, &options->address);
+	open_interface(server);
+	fill_site(server);
 	server->connections = open_connections(server, most);
 	server->http = open_http(server, most);
 	if (options->tls_context != NULL)
@@ -336,12 +384,16 @@ server_free(struct server *server)
 	if (server == NULL)
 		return;
 	http_free(server->http);
+	posts_free(server->posts);
+	health_free(server->health);
 	connections_free(server->connections);	/* says goodbye by TLS */
 	tls_free(server->tls);
 	timers_free(server->timers);
 	close(server->listener.fd);
 	close(server->signals.fd);
 	viewers_free(server->viewers);
+	metrics_free(server->metrics);
+	outbox_view_free(server->outbox);
 	totals_free(server->totals);
 	assets_free(server->assets);
 	auth_free(server->auth);

@@ -15,6 +15,9 @@ struct server_options {
 	SSL_CTX *tls_context;	/* made of them; NULL: plain HTTP */
 	const char *www;	/* folder of the dashboard */
 	const char *totals;	/* file, or NULL */
+	const char *inbox;	/* socket, or NULL */
+	const char *outbox;	/* file, or NULL */
+	const char *running;	/* folder of status files, or NULL */
 	const char *const *origins;	/* to NULL */
 	const char *run;	/* identity of the pipeline's run */
 	bool is_counted;	/* by seq, in it: 1, 2, 3 ..., each once */

@@ -100,8 +100,8 @@ def test_prints_the_id_and_posts_what_the_interface_wants(server):
 
 
 @pytest.mark.parametrize("text", [
-    "quotes \" ' ` and \\ backslashes \\n", "line\nend\ttab\r", "$(id) ${x} `id`",
-    "-n", "ä 💩", "@file", "\x01\x7f", "a%sb%n", ""])
+    "quotes \" ' ` and \\ backslashes \\n", "line\nend\ttab\r",
+    "$(id) ${x} `id`", "-n", "ä 💩", "@file", "\x01\x7f", "a%sb%n", ""])
 def test_builds_json_of_any_text(server, text, tmp_path):
     (tmp_path / "payload").write_text(text + "\n")
     done = post(server, "--", text or "c", text, text,
