@@ -9,12 +9,17 @@
 /* members of a delivery */
 #define STATUS "status"
 #define PURPOSE "purpose"
+#define ERRORS "errors"
+
+/* Of a record from anybody at the inbox: it shall not take all names. */
+#define ERROR_KEYS_MAX 8
+#define ERROR_COUNT_MAX 1000000
 
 #define SEQ_MAX (INT64_C(1) << 53)	/* a snapshot's numbers are doubles */
 
 const char *const counters_members[] = {
 	RECORD_SEQ, RECORD_TYPE, RECORD_TEXT, RECORD_CLASS, RECORD_CHANNEL,
-	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, STATUS, PURPOSE, NULL
+	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, STATUS, PURPOSE, ERRORS, NULL
 };
 
 struct counters *
@@ -28,6 +33,8 @@ counters_new(void)
 	counters->channels = tally_new();
 	counters->patterns = tally_new();
 	counters->attachments = tally_new();
+	counters->deliveries = tally_new();
+	counters->external = tally_new();
 	return counters;
 }
 
@@ -41,6 +48,8 @@ counters_free(struct counters *counters)
 	tally_free(counters->channels);
 	tally_free(counters->patterns);
 	tally_free(counters->attachments);
+	tally_free(counters->deliveries);
+	tally_free(counters->external);
 	free(counters);
 }
 
@@ -87,21 +96,47 @@ count_files(struct counters *counters, const cJSON *fetched)
 	}
 }
 
-/* What became of a message to Slack, once slack-send reports it. */
+/* What went wrong on the way to Slack, by UltronEx's names. */
+static void
+count_external(struct counters *counters, const cJSON *errors)
+{
+	const cJSON *error;
+	int keys = 0;
+
+	cJSON_ArrayForEach(error, errors) {
+		if (++keys > ERROR_KEYS_MAX)
+			return;
+		if (tally_is_count(error) && error->valuedouble > 0 &&
+		    error->valuedouble <= ERROR_COUNT_MAX)
+			tally_add(counters->external, error->string,
+			    (int64_t)error->valuedouble);
+	}
+}
+
+/* Slack has it, by itself or in a digest. */
+static void
+count_arrival(struct counters *counters, const char *purpose)
+{
+	if (purpose == NULL || strcmp(purpose, "relay") == 0)
+		counters->relayed++;
+	else if (strcmp(purpose, "reply") == 0)
+		counters->replied++;
+	else if (strcmp(purpose, "forward") == 0)
+		counters->forwarded++;
+}
+
+/* What became of a message to Slack. */
 static void
 count_delivery(struct counters *counters, struct record *record)
 {
 	const char *status = record_string(record, STATUS);
-	const char *purpose = record_string(record, PURPOSE);
 
-	if (status == NULL || strcmp(status, "sent") != 0)
+	count_external(counters, record_object(record, ERRORS));
+	if (status == NULL)
 		return;
-	if (purpose != NULL && strcmp(purpose, "reply") == 0)
-		counters->replied++;
-	else if (purpose != NULL && strcmp(purpose, "forward") == 0)
-		counters->forwarded++;
-	else
-		counters->relayed++;
+	count_name(counters->deliveries, status);
+	if (strcmp(status, "sent") == 0 || strcmp(status, "digest") == 0)
+		count_arrival(counters, record_string(record, PURPOSE));
 }
 
 static void

@@ -34,6 +34,8 @@ struct counters {
 	struct tally *channels;
 	struct tally *patterns;
 	struct tally *attachments;
+	struct tally *deliveries;
+	struct tally *external;		/* errors on the way to Slack */
 	struct latency latency;
 	struct rate rate;
 };

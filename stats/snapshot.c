@@ -42,6 +42,8 @@ static const struct {
 	{ "channels", offsetof(struct counters, channels) },
 	{ "patterns", offsetof(struct counters, patterns) },
 	{ "attachments", offsetof(struct counters, attachments) },
+	{ "deliveries", offsetof(struct counters, deliveries) },
+	{ "external", offsetof(struct counters, external) },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

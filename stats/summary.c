@@ -125,5 +125,7 @@ summary_print(const struct counters *counters, double seconds, FILE *stream)
 	print_tally("channels", counters->channels, stream);
 	print_tally("patterns", counters->patterns, stream);
 	print_tally("attachments", counters->attachments, stream);
+	print_tally("deliveries", counters->deliveries, stream);
+	print_tally("errors on the way to Slack", counters->external, stream);
 	print_latency(&counters->latency, stream);
 }

@@ -30,7 +30,7 @@ bool
 tally_is_count(const cJSON *number)
 {
 	return cJSON_IsNumber(number) && number->valuedouble >= 0 &&
-	    number->valuedouble <= 9007199254740992.0 &&
+	    number->valuedouble <= TALLY_COUNT_MAX &&
 	    (double)(int64_t)number->valuedouble == number->valuedouble;
 }
 
@@ -105,7 +105,10 @@ obtain_entry(struct tally *tally, const char *name)
 void
 tally_add(struct tally *tally, const char *name, int64_t count)
 {
-	obtain_entry(tally, name)->count += count;
+	struct named_count *entry = obtain_entry(tally, name);
+
+	entry->count = count < TALLY_COUNT_MAX - entry->count ?
+	    entry->count + count : TALLY_COUNT_MAX;
 }
 
 void

@@ -10,6 +10,7 @@
 #define TALLY_NAMES_MAX 1000
 #define TALLY_NAME_BYTES_MAX 128
 #define TALLY_REST "(others)"
+#define TALLY_COUNT_MAX (INT64_C(1) << 53)	/* what a double holds */
 
 struct tally;
 
@@ -19,7 +20,8 @@ bool tally_is_count(const cJSON *number);
 struct tally *tally_new(void);
 void tally_free(struct tally *tally);
 
-/* Add to the count of a name, which is cut where it is overlong. */
+/* Add to the count of a name, which is cut where it is overlong; it stays at
+ * TALLY_COUNT_MAX. */
 void tally_add(struct tally *tally, const char *name, int64_t count);
 
 /*

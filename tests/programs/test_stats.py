@@ -77,14 +77,70 @@ def test_has_the_keys_of_ultronex(path):
         assert key in found
 
 
+def delivery(status="sent", **members):
+    return line(type="delivery", status=status, **members)
+
+
 def test_counts_deliveries_by_their_purpose(path):
     found = count(
-        line(type="delivery", status="sent", purpose="reply"),
-        line(type="delivery", status="sent", purpose="forward"),
-        line(type="delivery", status="sent"),
-        line(type="delivery", status="failed", purpose="reply"), path=path)
+        delivery(purpose="reply"), delivery(purpose="forward"), delivery(),
+        delivery(purpose="relay"), delivery("digest", purpose="relay"),
+        delivery("failed", purpose="relay"), delivery("failed"),
+        delivery("failed", purpose="reply"), delivery(purpose="digest"),
+        delivery(None, purpose="relay"), path=path)
     assert (found["replied_msg_count"], found["forwarded_msg_count"],
-            found["total_messages_slacked"]) == (1, 1, 1)
+            found["total_messages_slacked"]) == (1, 1, 3)
+    assert found["deliveries"] == {"digest": 1, "failed": 3, "sent": 5}
+
+
+def test_a_delivery_that_comes_again_counts_once(path):
+    again = [delivery(seq=7, purpose="relay", errors={"k": 2})]
+    count(*again, path=path)
+    found = count(*again, *again, path=path)
+    assert found["total_messages_slacked"] == 1
+    assert found["deliveries"] == {"sent": 1}
+    assert found["external"] == {"k": 2}
+
+
+def test_adds_up_errors_on_the_way_to_slack(path):
+    closed = "Slack error : remote closed"
+    limited = "Ultronex Rate Limited Build"
+    found = count(
+        delivery(seq=1, errors={limited: 3, closed: 1}),
+        delivery("digest", seq=2, errors={limited: 4}),
+        delivery("failed", seq=3, errors={closed: 1}),
+        line(type="message", seq=4, errors={closed: 1}), path=path)
+    assert found["external"] == {closed: 2, limited: 7}
+    said = count(delivery(errors={limited: 3}), options=["--summary"])
+    assert any(row.split() == [*limited.split(), "3"]
+               for row in said.splitlines())
+
+
+@pytest.mark.parametrize("errors", [
+    {"k": -1}, {"k": 0}, {"k": 1.5}, {"k": "1"}, {"k": 1e300}, {"k": 1000001},
+    {"k": [1]}, ["k"], "k", [1, 2], None, [], 7])
+def test_odd_errors_of_a_delivery_count_nothing(path, errors):
+    found = count(delivery(errors=errors), path=path)
+    assert found["external"] == {} and found["deliveries"] == {"sent": 1}
+
+
+def test_bounds_the_errors_of_deliveries(path):
+    many = {f"k{number}": 1 for number in range(20)}
+    found = count(delivery(errors=many), path=path)["external"]
+    assert found == {f"k{number}": 1 for number in range(8)}
+    found = count(*(delivery(errors={f"Ultronex Rate Limited {number}": 2})
+                    for number in range(3000)), path=path)["external"]
+    assert len(found) == 1001 and sum(found.values()) == 6008
+    assert found["(others)"] == 2 * (3000 - 992)
+
+
+def test_a_count_of_errors_never_grows_beyond_what_it_can_hold(path):
+    count(delivery(), path=path)
+    full = json.loads(path.read_text()) | {"external": {"k": 2 ** 53 - 1}}
+    path.write_text(json.dumps(full))
+    for _ in range(2):   # printed with 15 digits
+        found = count(delivery(errors={"k": 9}), path=path)["external"]
+        assert 2 ** 53 - 100 < found["k"] <= 2 ** 53
 
 
 def test_goes_on_from_its_snapshot_and_counts_a_seq_once(path):
@@ -219,8 +275,9 @@ def rich_lines(number, long_every=0):
         yield line(
             type=rng.choice(["message", "api_message", "delivery", "triage"]),
             seq=seq, channel=f"C{rng.randrange(9)}", text=text,
-            status=rng.choice(["sent", "failed"]),
+            status=rng.choice(["sent", "failed", "digest"]),
             purpose=rng.choice(["reply", "forward", "relay"]),
+            errors={rng.choice("kl"): rng.randrange(5)},
             matches=[{"pattern": rng.choice("pqr"), "excerpt": "x" * 30}
                      for _ in range(rng.randrange(3))],
             fetched=[{"status": rng.choice(["ok", "late"]),
