@@ -21,6 +21,7 @@ import time
 import aiohttp
 
 import live
+import post
 
 HERE = pathlib.Path(__file__).resolve().parent
 BIN = HERE.parent / "build" / "bin"
@@ -261,6 +262,17 @@ def print_live(folder):
               "75")
 
 
+def print_posts(folder):
+    rate, took, statuses = post.measure(BIN, folder / "posts", find_port())
+    if list(statuses) != [200]:
+        sys.exit(f"bench: POSTs were answered {statuses}")
+    print_row(f"POSTs from {post.CLIENTS} clients, each on disk",
+              f"{rate:,.0f} /s", "2,000")
+    print_row("the same, median", f"{statistics.median(took) * 1e3:.1f} ms")
+    print_row("the same, 99 of 100",
+              f"{took[len(took) * 99 // 100] * 1e3:.1f} ms", "50")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--records", type=int, default=200_000)
@@ -296,6 +308,7 @@ def main():
             print_row(f"memory of {stage}", f"{size:.1f} MiB")
         print_row(f"memory of all, {VIEWERS} viewers (sum of PSS)",
                   f"{sum(sizes.values()):.1f} MiB", "40")
+        print_posts(folder)
         print_live(folder)
 
 
