@@ -26,12 +26,15 @@
 #define LISTEN_DEFAULT "127.0.0.1:8080"
 #define REALM_DEFAULT "Ultron"
 #define ORIGINS_MAX 16
+#define PER_ADDRESS_DEFAULT 64
+#define PER_ADDRESS_MAX 10000
 #define LARGE_BLOCK_BYTES (256 * 1024)
 
 enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CERTIFICATE = 'T', CHECK = 'C',
 	CREDENTIALS = 'c', HISTORY = 'H', INBOX = 'i', KEY = 'K', LISTEN = 'l',
-	NO_AUTH = 'n', ORIGIN = 'o', OUTBOX = 'O', PING = 'p', RUN = 'r',
-	RUNNING = 'R', STATS = 's', STAY = 'S', VIEWERS = 'v', WWW = 'w' };
+	NO_AUTH = 'n', ORIGIN = 'o', OUTBOX = 'O', PER_ADDRESS = 'A',
+	PING = 'p', RUN = 'r', RUNNING = 'R', STATS = 's', STAY = 'S',
+	VIEWERS = 'v', WWW = 'w' };
 
 static const struct program_option option_list[] = {
 	{ "listen", LISTEN, "ADDR:PORT", "where (" LISTEN_DEFAULT ")" },
@@ -49,6 +52,7 @@ static const struct program_option option_list[] = {
 	{ "backlog-bytes", BACKLOG_BYTES, "BYTES", "and their size (8MiB)" },
 	{ "history", HISTORY, "N", "records for a new viewer (500)" },
 	{ "viewers", VIEWERS, "N", "at most (1000)" },
+	{ "per-address", PER_ADDRESS, "N", "connections for HTTP (64)" },
 	{ "ping", PING, "SECONDS", "between signs of life (20)" },
 	{ "run", RUN, "ID", "identity of this run of the pipeline" },
 	{ "stay", STAY, NULL, "at end of input go on serving" },
@@ -62,7 +66,8 @@ static const struct program program = {
 	    " [--origin URL] [--certificate FILE --key FILE] [--www DIR]"
 	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE] [--running DIR]"
 	    " [--backlog N] [--backlog-bytes BYTES] [--history N]"
-	    " [--viewers N] [--ping SECONDS] [--run ID] [--stay] [--check]",
+	    " [--viewers N] [--per-address N] [--ping SECONDS] [--run ID]"
+	    " [--stay] [--check]",
 	.purpose = "Pass records on and show them on a dashboard in the"
 	    " browser.",
 	.example = "ws-broadcast --stay < day.ndjson > /dev/null",
@@ -139,6 +144,10 @@ take_option(struct options *options, int key)
 		break;
 	case HISTORY: server->history = count("history", 0, 1000000); break;
 	case VIEWERS: server->viewers = count("viewers", 1, 100000); break;
+	case PER_ADDRESS:
+		server->per_address = count("per-address", 1,
+		    PER_ADDRESS_MAX);
+		break;
 	case PING:
 		server->ping_seconds = (unsigned)count("ping", 1, 3600);
 		break;
@@ -178,6 +187,26 @@ get_setting(const char *name)
 	const char *value = getenv(name);
 
 	return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* The flag wins here, too. */
+static void
+choose_per_address(struct server_options *server)
+{
+	const char *name = "CONNECTIONS_PER_ADDRESS";
+	const char *text = get_setting(name);
+	char *end;
+
+	if (server->per_address != 0)
+		return;
+	server->per_address = PER_ADDRESS_DEFAULT;
+	if (text == NULL)
+		return;
+	server->per_address = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' ||
+	    server->per_address < 1 || server->per_address > PER_ADDRESS_MAX)
+		errx(EX_CONFIG, "%s: expected a number from 1 to %d: %s", name,
+		    PER_ADDRESS_MAX, text);
 }
 
 /*
@@ -303,6 +332,7 @@ parse_options(struct options *options, int argc, char *argv[])
 	options->server.origins = options->origins;
 	choose_address(options);
 	choose_tls(options);
+	choose_per_address(&options->server);
 	find_www(options);
 	make_challenge(options);
 	choose_run(options);
@@ -366,7 +396,7 @@ main(int argc, char *argv[])
 	    options.server.address.is_local, options.no_auth);
 
 	if (options.is_wrong)
-		return EX_CONFIG;
+		exit(EX_CONFIG);
 
 	int status = (options.check ? check : serve)(&options, &credentials);
 

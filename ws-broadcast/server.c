@@ -36,8 +36,6 @@
 #define LINGER_SECONDS 2	/* for viewers to get the rest */
 #define ACCEPTS_MAX 32		/* in one turn of the loop */
 #define AWAITED_MAX 200		/* viewers whose turn takes next to no time */
-#define SPARE_CONNECTIONS 128	/* for HTTP, besides the viewers */
-#define ADDRESS_CONNECTIONS 64	/* of these for one address */
 #define SPARE_DESCRIPTORS 32	/* for everything else */
 
 struct server {
@@ -193,6 +191,13 @@ open_events(struct server *server, struct listen_address *address)
 	watch_records(server);
 }
 
+/* For HTTP, besides the viewers: two may have as much as one address may. */
+static size_t
+count_http_connections(const struct server_options *options)
+{
+	return 2 * options->per_address;
+}
+
 /* Returns how many there are in the end, as many as wanted if possible. */
 static rlim_t
 get_descriptors(rlim_t wanted)
@@ -215,7 +220,7 @@ static size_t
 limit_connections(const struct server_options *options)
 {
 	bool is_tls = options->tls_context != NULL;
-	size_t wanted = options->viewers + SPARE_CONNECTIONS;
+	size_t wanted = options->viewers + count_http_connections(options);
 	size_t each = is_tls ? 1 + TLS_DESCRIPTORS_EACH : 1;
 	size_t spare = SPARE_DESCRIPTORS + (is_tls ? TLS_DESCRIPTORS_SPARE : 0);
 	size_t got = get_descriptors(wanted * each + spare);
@@ -248,11 +253,12 @@ open_tls(struct server *server, size_t most)
 static struct http *
 open_http(struct server *server, size_t most)
 {
+	size_t wanted = count_http_connections(server->options);
 	const struct http_options options = {
 		.set = server->set,
 		.timers = server->timers,
-		.most = most < SPARE_CONNECTIONS ? most : SPARE_CONNECTIONS,
-		.most_of_address = ADDRESS_CONNECTIONS,
+		.most = most < wanted ? most : wanted,
+		.most_of_address = server->options->per_address,
 		.handlers = {
 			.begin = begin_request,
 			.complete = complete_request,
@@ -513,7 +519,8 @@ static bool
 are_viewers_served(const struct server *server)
 {
 	return viewers_count(server->viewers) == 0 &&
-	    http_is_idle(server->http) && (server->tls == NULL || tls_is_idle(server->tls));
+	    http_is_idle(server->http) &&
+	    (server->tls == NULL || tls_is_idle(server->tls));
 }
 
 static bool

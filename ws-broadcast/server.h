@@ -26,6 +26,7 @@ struct server_options {
 	size_t backlog_bytes;
 	size_t history;		/* of them for a viewer that comes anew */
 	size_t viewers;
+	size_t per_address;	/* connections for HTTP, twice as many in all */
 	unsigned ping_seconds;
 	bool stay;		/* at end of input */
 };

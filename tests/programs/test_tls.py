@@ -214,6 +214,47 @@ def test_large_answers_come_whole(start, www):  # noqa: F811
     assert body == (www / "style.css").read_bytes()
 
 
+def test_connections_are_kept(start):
+    server = start()
+    with connect(server) as connection:
+        for _ in range(50):
+            assert get(connection)[0] == 200
+        connection.sendall(b"HEAD /ultronex/heartbeat HTTP/1.1\r\n"
+                           b"Host: localhost\r\n\r\n" * 20)
+        answer = b""
+        while answer.count(b"HTTP/1.1 200") < 20:
+            answer += connection.recv(65536)
+
+
+@pytest.mark.parametrize("size", [100, 100 * KIB, 8 * MIB])
+def test_bodies_of_requests_come_whole(start, size):
+    """Whatever the answer: the next request is understood, or none follows."""
+    with connect(start()) as connection:
+        connection.sendall(
+            f"POST /ultronex/nowhere HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: {credentials()}\r\n"
+            f"Content-Length: {size}\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            connection.sendall(b"x" * size)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        answer.read()
+        assert answer.status in (404, 405, 413)
+        if answer.getheader("Connection") != "close":
+            assert get(connection)[0] == 200
+
+
+def test_the_limit_of_an_address_holds(start):
+    server = start("--per-address", 5)
+    peers = [connect(server, source="127.0.0.2") for _ in range(8)]
+    for peer in peers[:3]:                  # closed, and told so
+        assert peer.recv(1) == b""
+    assert get(peers[-1])[0] == 200
+    assert is_alive(server, source="127.0.0.3")
+    for peer in peers:
+        peer.close()
+
+
 def test_ends_properly(start):
     """So that nobody can cut an answer short unnoticed."""
     context = context_for()

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import resource
+import select
 import signal
 import socket
 import stat
@@ -1816,6 +1817,38 @@ def test_listens_for_others_with_credentials(www):
     assert done.returncode == 0
     assert b"dashboard at http://0.0.0.0:" in done.stderr
     assert PASSWORD.encode() not in done.stderr
+
+
+def count_open(peers):
+    """How many of these idle connections were not closed."""
+    time.sleep(0.3)
+    return len(peers) - len(select.select(peers, [], [], 0)[0])
+
+
+@pytest.mark.parametrize("arguments, env, most", [
+    ([], {}, 64), (["--per-address", 3], {}, 3),
+    ([], {"CONNECTIONS_PER_ADDRESS": "100"}, 100),
+    (["--per-address", 3], {"CONNECTIONS_PER_ADDRESS": "100"}, 3)])
+def test_one_address_may_have_so_many_connections(start, arguments, env, most):
+    server = start(*arguments, env={**SECRETS, **env})
+    peers = [socket.create_connection(("127.0.0.1", server.port))
+             for _ in range(most + 5)]
+    others = [socket.create_connection(("127.0.0.1", server.port), 20,
+                                       ("127.0.0.2", 0)) for _ in range(most)]
+    assert count_open(peers) == most
+    assert count_open(others) == most
+    more = socket.create_connection(("127.0.0.1", server.port), 20,
+                                    ("127.0.0.3", 0))
+    assert count_open([*peers, *others, more]) == 2 * most
+    for peer in [*peers, *others, more]:
+        peer.close()
+
+
+def test_a_wrong_number_of_connections_is_a_mistake(www):
+    for number in ("0", "x", "1x", "-1", "10001", "99999999999999999999"):
+        status, stderr = refuse(www, env={"CONNECTIONS_PER_ADDRESS": number})
+        assert status == EX_CONFIG and number in stderr
+    assert refuse(www, "--per-address", "0")[0] == EX_USAGE
 
 
 def test_half_of_the_credentials_is_a_mistake(www, tmp_path):
