@@ -293,7 +293,7 @@ start_kept() { # STAGE ARGUMENTS...
 
 start_reader() {
 	! is_live || : "${after:=0}"
-	set -- ${after:+--after "$after"}
+	set -- --status "$running/slack-reader.status" ${after:+--after "$after"}
 	if is_live; then
 		start slack-reader "$bin/slack-reader" --state "$STATE" \
 			--inbox "$STATE/inbox.sock" \
@@ -631,9 +631,10 @@ run_line() {
 
 # --- status -----------------------------------------------------------------
 
-# Ask each keep; one that is stopped or amid its death does not answer.
+# Ask each keep; one that is stopped or amid its death does not answer. The
+# moment of the question stands in a file, which a full disk does not hinder.
 print_status() {
-	command : >"$running/asked"
+	touch "$running/asked"
 	# shellcheck disable=SC2046  # words are wanted
 	kill -USR1 $(cat "$running"/keep-*.pid)
 	sleep 0.2
@@ -648,15 +649,26 @@ print_status() {
 	for stage in $STAGES; do
 		file=$running/$stage.status
 		# shellcheck disable=SC3013  # dash and busybox have it
-		if [ "$file" -nt "$running/asked" ]; then
+		if [ -s "$file" ] && ! [ "$running/asked" -nt "$file" ]; then
 			# shellcheck disable=SC2046,SC2183
 			printf '%-14s %8s  %-27s %8s %8s\n' $(cat "$file")
 		else
 			printf '%-14s %s\n' "$stage" 'does not answer'
 		fi
 	done
-	rm -f "$running/asked"
+	print_slack
 } 2>/dev/null
+
+# As slack-reader tells it, if it is the one that runs.
+print_slack() {
+	read -r slack since connections seq journal pid \
+		<"$running/slack-reader.status" || return
+	[ "$pid" = "pid=$(cat "$running/slack-reader.pid")" ] &&
+		[ "$slack" != slack=replay ] || return
+	echo "Slack: ${slack#*=} since ${since#*=}," \
+		"connections: ${connections#*=};" \
+		"journal: ${journal#*=}, last record: ${seq#*=}"
+}
 
 # From another shell.
 show_status() {
@@ -761,6 +773,7 @@ open_state() {
 	dedicate_folder
 	clear_running
 	make_pipes || fail "$EX_CONFIG" "cannot write in $running"
+	: >"$running/asked"
 	[ -n "$offline" ] || mkdir -p "$SPOOL"
 }
 

@@ -66,12 +66,7 @@ struct door {
 	struct timer retry;	/* while it is shut */
 };
 
-/* The turn of the loop that follows does what is to be done. */
-static void
-wake(void *arg)
-{
-	(void)arg;
-}
+static void look_for_room(void *arg);
 
 struct door *
 door_new(const struct door_settings *settings)
@@ -84,7 +79,7 @@ door_new(const struct door_settings *settings)
 
 	door->settings = *settings;
 	door->record = record_new(STAGE, own);
-	door->retry = (struct timer){ .due = wake };
+	door->retry = (struct timer){ .due = look_for_room, .arg = door };
 	TAILQ_INIT(&door->waiting);
 	TAILQ_INIT(&door->written);
 	return door;
@@ -475,6 +470,12 @@ door_look_again(struct door *door)
 }
 
 bool
+door_is_shut(const struct door *door)
+{
+	return door->shut_ms != 0;
+}
+
+bool
 door_has_room(const struct door *door)
 {
 	return door->shut_ms == 0 && door->own_count < DOOR_BACKFILL_MAX;
@@ -525,6 +526,32 @@ write_guest(struct door *door, struct guest *guest)
 }
 
 static void
+reopen(struct door *door)
+{
+	int64_t shut_ms = door->shut_ms;
+
+	timers_cancel(door->settings.timers, &door->retry);
+	door->shut_ms = 0;
+	warnx("the journal can be written again");
+	door->settings.reopened(shut_ms, door->settings.arg);
+}
+
+/* What waits is tried in the turn of the loop that follows; if there is none,
+ * somebody may ask whether to come. */
+static void
+look_for_room(void *arg)
+{
+	struct door *door = arg;
+
+	if (!TAILQ_EMPTY(&door->waiting))
+		return;
+	if (journal_has_room(door->journal))
+		reopen(door);
+	else
+		timers_set(door->settings.timers, &door->retry, RETRY_MS);
+}
+
+static void
 tell_accepted(struct door *door)
 {
 	struct guest *guest;
@@ -535,13 +562,8 @@ tell_accepted(struct door *door)
 		    door->settings.arg);
 		free_guest(guest);
 	}
-	if (door->shut_ms != 0) {
-		int64_t shut_ms = door->shut_ms;
-
-		door->shut_ms = 0;
-		warnx("the journal can be written again");
-		door->settings.reopened(shut_ms, door->settings.arg);
-	}
+	if (door->shut_ms != 0)
+		reopen(door);
 }
 
 static void

@@ -103,6 +103,9 @@ void door_recall(struct door *door, struct record *record);
 /* A name has become known: whoever waits only for it may go on. */
 void door_look_again(struct door *door);
 
+/* Is the journal such that nothing can be written to it? */
+bool door_is_shut(const struct door *door);
+
 /* Is there room for fetched messages? */
 bool door_has_room(const struct door *door);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -19,6 +20,9 @@
 
 #define DAY_S 86400
 #define PENDING_KEPT (1024 * 1024)
+
+/* Room for some records, or it would be full again at once. */
+#define ROOM_BYTES (1024 * 1024)
 
 struct journal {
 	struct journal_settings settings;
@@ -297,6 +301,31 @@ journal_commit(struct journal *journal)
 		buffer_free(&journal->pending);
 	errno = error;
 	return result;
+}
+
+/* So much could be written behind the newest file's end: it is taken, beyond
+ * the end, and given back. */
+static bool
+has_room_on_disk(const struct journal *journal, int64_t bytes)
+{
+	const struct journal_file *newest =
+	    journal_folder_newest(&journal->folder);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	    limit.rlim_cur < (rlim_t)(newest->bytes + bytes))
+		return false;
+	if (fallocate(journal->fd, FALLOC_FL_KEEP_SIZE, newest->bytes,
+	    bytes) == -1)
+		return errno != ENOSPC && errno != EDQUOT;
+	return ftruncate(journal->fd, newest->bytes) == 0;
+}
+
+bool
+journal_has_room(struct journal *journal)
+{
+	return make_room(journal, ROOM_BYTES, false) == 0 &&
+	    (journal->fd == -1 || has_room_on_disk(journal, ROOM_BYTES));
 }
 
 /* --- what is read on ------------------------------------------------------*/

@@ -60,6 +60,9 @@ void journal_append(struct journal *journal, int64_t seq, const char *line,
  */
 int journal_commit(struct journal *journal);
 
+/* Is there room for a commit, after one that failed for want of it? */
+bool journal_has_room(struct journal *journal);
+
 /*
  * Remove files that are too old or too much, the oldest first: nothing that is
  * yet to be read, nothing before journal_seek, and never the file that tells

@@ -28,6 +28,7 @@
 #include "slack_api.h"
 #include "socket_mode.h"
 #include "stamp.h"
+#include "status.h"
 #include "timers.h"
 
 #define SEEN_SPAN_S (6 * 3600)
@@ -64,6 +65,7 @@ struct live {
 	struct timer catch_up;
 	struct timer again;		/* what Slack withheld */
 	int64_t again_since_us;
+	struct timer news;		/* for the status */
 	unsigned catch_ups;		/* in a row */
 
 	struct journal *journal;
@@ -78,6 +80,7 @@ struct live {
 	struct inbox *inbox;
 	struct door *door;
 	struct outlet *outlet;
+	struct status *news_file;
 
 	struct delivery_reader *deliveries;
 	struct record *fetched;		/* a message of Slack's history */
@@ -328,6 +331,36 @@ look_again(void *arg)
 	door_look_again(live->door);
 }
 
+/* The turn of the loop that follows does what is to be done. */
+static void
+wake(void *arg)
+{
+	(void)arg;
+}
+
+static const char *
+name_state(const struct live *live)
+{
+	if (live->status != EX_OK ||
+	    socket_mode_is_refused(live->socket_mode))
+		return "refused";
+	return socket_mode_connections(live->socket_mode) > 0 ? "connected"
+	    : "connecting";
+}
+
+static void
+tell_news(struct live *live)
+{
+	int64_t left_ms = status_note(live->news_file, &(struct status_news){
+	    .slack = name_state(live),
+	    .connections = socket_mode_connections(live->socket_mode),
+	    .seq = journal_last_seq(live->journal),
+	    .is_full = door_is_shut(live->door) });
+
+	if (left_ms >= 0 && !live->news.is_set)
+		timers_set(live->timers, &live->news, left_ms);
+}
+
 static void
 recall_record(struct record *record, void *arg)
 {
@@ -392,6 +425,7 @@ open_loop(struct live *live)
 	live->expiry = (struct timer){ .due = expire_journal, .arg = live };
 	live->catch_up = (struct timer){ .due = catch_up, .arg = live };
 	live->again = (struct timer){ .due = fetch_again, .arg = live };
+	live->news = (struct timer){ .due = wake };
 	live->links = links_new(&(struct links_settings){
 	    .set = live->set, .timers = live->timers,
 	    .ca_file = live->options->ca_file });
@@ -492,6 +526,7 @@ open_all(struct live *live)
 
 	open_state(live);
 	open_loop(live);
+	live->news_file = status_new(live->options->status);
 	open_slack(live);
 	live->deliveries = delivery_reader_new();
 	live->fetched = record_new(STAGE, none);
@@ -519,6 +554,7 @@ close_all(struct live *live)
 	outlet_free(live->outlet);
 	journal_free(live->journal);
 	links_free(live->links);
+	status_free(live->news_file);
 	seen_free(live->seen);
 	seen_free(live->inbox_ids);
 	delivery_reader_free(live->deliveries);
@@ -552,6 +588,7 @@ turn(struct live *live)
 	if (door_has_room(live->door))
 		backfill_go_on(live->backfill);
 	outlet_write(live->outlet);
+	tell_news(live);
 	if (!live->is_leaving && (live->status != EX_OK ||
 	    outlet_is_over(live->outlet) || signals_want_stop()))
 		leave(live);

@@ -11,6 +11,7 @@
 struct live_options {
 	const char *state;		/* folder; NULL: not given */
 	const char *inbox;		/* path of the socket, or NULL */
+	const char *status;		/* path of the status file, or NULL */
 	const char *ca_file;		/* or NULL */
 	const char *api_url;		/* or NULL: Slack's */
 	const char *app_token;

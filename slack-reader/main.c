@@ -42,6 +42,7 @@ enum {
 	KEY_FIRST_SEQ,
 	KEY_CLOCK,
 	KEY_AFTER,
+	KEY_STATUS,
 	KEY_STATE,		/* from here on: live only */
 	KEY_INBOX,
 	KEY_CONNECTIONS,
@@ -57,12 +58,12 @@ static const struct program program = {
 	.name = "slack-reader",
 	.synopsis = "--state DIR [--inbox SOCKET] [--connections N]"
 	    " [--after SEQ]\n"
-	    "    [--journal-bytes SIZE] [--journal-age SECONDS]\n"
+	    "    [--status FILE] [--journal-bytes SIZE] [--journal-age SECONDS]\n"
 	    "    [--backfill-age SECONDS] [--ping SECONDS]"
 	    " [--ca-file FILE] [--check]\n"
 	    "slack-reader --replay FILE|FOLDER|- [--speed FACTOR|max] [--loop]\n"
 	    "    [--max-gap SECONDS] [--burst N] [--limit N] [--first-seq N]\n"
-	    "    [--after SEQ] [--clock TIME]",
+	    "    [--after SEQ] [--clock TIME] [--status FILE]",
 	.purpose = "Turns what Slack says, now or in a recording, into records,"
 	    " one a line.",
 	.example = "slack-reader --replay day.ndjson --speed 60 |"
@@ -102,6 +103,8 @@ static const struct program program = {
 		    "go on behind the record with this seq" },
 		{ "clock", KEY_CLOCK, "TIME",
 		    "what `received` says (the time of day)" },
+		{ "status", KEY_STATUS, "FILE",
+		    "tell there how it is: connected, journal, seq" },
 		{ 0 }
 	},
 };
@@ -227,6 +230,8 @@ take_option(int key, struct choice *choice)
 	if (key == KEY_AFTER)
 		choice->live.after = choice->replay.after = program_count(
 		    &program, "after", optarg, 0, INT64_MAX / 2);
+	else if (key == KEY_STATUS)
+		choice->live.status = choice->replay.status = optarg;
 	else if (key >= KEY_STATE)
 		take_live_option(key, choice);
 	else

@@ -10,6 +10,7 @@
 #include "recording.h"
 #include "signals.h"
 #include "slack_time.h"
+#include "status.h"
 
 /* While somebody looks at the progress it is drawn this often. */
 #define WAIT_SHOWN_MS 500
@@ -20,6 +21,7 @@ struct replay {
 	struct recording *recording;
 	struct rhythm rhythm;
 	struct progress progress;
+	struct status *status_file;
 	struct envelope envelope;
 
 	struct record *record;
@@ -50,6 +52,14 @@ show_progress(struct replay *replay, int wait_ms)
 	progress_show(&replay->progress, &state);
 }
 
+/* Returns after how many ms it is to be called again, or -1. */
+static int
+tell_news(struct replay *replay)
+{
+	return (int)status_note(replay->status_file, &(struct status_news){
+	    .slack = "replay", .seq = replay->stamp->next_seq - 1 });
+}
+
 static void
 flush_records(struct replay *replay)
 {
@@ -68,14 +78,14 @@ wait_for_input(struct replay *replay)
 	if (is_over(replay))
 		return;
 	show_progress(replay, 0);
-	signals_poll(&input, 1, -1);
+	signals_poll(&input, 1, tell_news(replay));
 }
 
 static void
 wait_until_due(struct replay *replay)
 {
 	int64_t time_us;
-	int wait_ms;
+	int wait_ms, news_ms;
 
 	if (!slack_time(replay->record, &time_us))
 		return;
@@ -88,6 +98,9 @@ wait_until_due(struct replay *replay)
 		show_progress(replay, wait_ms);
 		if (replay->progress.is_shown && wait_ms > WAIT_SHOWN_MS)
 			wait_ms = WAIT_SHOWN_MS;
+		news_ms = tell_news(replay);
+		if (news_ms >= 0 && news_ms < wait_ms)
+			wait_ms = news_ms;
 		signals_poll(NULL, 0, wait_ms);
 	}
 }
@@ -101,6 +114,7 @@ write_record(struct replay *replay)
 	if (replay->out.length >= OUTPUT_BLOCK_BYTES) {
 		flush_records(replay);
 		show_progress(replay, 0);
+		tell_news(replay);
 	}
 }
 
@@ -220,6 +234,7 @@ replay_all(struct replay *replay)
 	int64_t seq_before;
 
 	progress_start(&replay->progress);
+	tell_news(replay);
 	do {
 		seq_before = replay->stamp->next_seq;
 		replay_once(replay);
@@ -227,6 +242,7 @@ replay_all(struct replay *replay)
 	progress_end(&replay->progress, (uint64_t)replay->written);
 	envelope_report(&replay->envelope);
 	finish_output(replay);
+	tell_news(replay);
 }
 
 int
@@ -237,6 +253,7 @@ replay_run(const struct replay_options *options, struct stamp *stamp)
 		.stamp = stamp,
 		.rhythm = options->rhythm,
 		.record = record_new(STAGE, stamp_members),
+		.status_file = status_new(options->status),
 	};
 
 	replay.recording = recording_open(options->path);
@@ -247,6 +264,7 @@ replay_run(const struct replay_options *options, struct stamp *stamp)
 	recording_free(replay.recording);
 	record_free(replay.record);
 	envelope_free(&replay.envelope);
+	status_free(replay.status_file);
 	buffer_free(&replay.error);
 	buffer_free(&replay.out);
 	return replay.status;

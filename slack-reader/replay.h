@@ -14,6 +14,7 @@ struct replay_options {
 	bool loop;		/* begin again at the end */
 	int64_t limit;		/* records at most */
 	int64_t after;		/* write none up to this seq */
+	const char *status;	/* path of the status file, or NULL */
 };
 
 /*

@@ -52,6 +52,7 @@ struct connection {
 struct slot {
 	struct slot_settings settings;
 	bool is_closed;		/* no more is opened */
+	bool is_switched_off;	/* by a person, as Slack said */
 
 	enum opening opening;
 	struct timer pause;	/* of WAITING; the hello's time of GREETING */
@@ -377,6 +378,7 @@ take_hello(struct connection *connection,
 	if (connection != &slot->coming || slot->opening != GREETING)
 		return;
 	take_over(slot);
+	slot->is_switched_off = false;
 	plan_refresh(slot, message->lifetime_s);
 	slot->settings.greeted(message->connections, slot->settings.arg);
 }
@@ -414,6 +416,7 @@ take_disconnect(struct connection *connection, enum socket_end end)
 			fail_attempt(slot, "refused before its hello", 0);
 		break;
 	case SOCKET_END_DISABLED:
+		slot->is_switched_off = true;
 		retire(connection, "Socket Mode is switched off for this app,"
 		    " see its settings at api.slack.com/apps",
 		    measure_patience_ms(&slot->disabled));
@@ -592,7 +595,8 @@ take_reply(const struct slack_reply *reply, void *arg)
 		return;
 	}
 	snprintf(reason, sizeof reason, METHOD ": %.100s", reply->error);
-	fail_attempt(slot, reason, is_switched_off(reply->error)
+	slot->is_switched_off = is_switched_off(reply->error);
+	fail_attempt(slot, reason, slot->is_switched_off
 	    ? measure_patience_ms(&slot->disabled) : 0);
 }
 
@@ -671,6 +675,12 @@ bool
 slot_is_live(const struct slot *slot)
 {
 	return slot->live.link != NULL;
+}
+
+bool
+slot_is_switched_off(const struct slot *slot)
+{
+	return slot->is_switched_off;
 }
 
 size_t

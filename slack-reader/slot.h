@@ -49,6 +49,9 @@ void slot_open(struct slot *slot);
 /* Is there a connection that has said hello and is not being closed? */
 bool slot_is_live(const struct slot *slot);
 
+/* Has somebody switched Socket Mode off for the app, since the last hello? */
+bool slot_is_switched_off(const struct slot *slot);
+
 /* How many connections there are; those Slack counts as they said hello. */
 size_t slot_connections(const struct slot *slot);
 size_t slot_greeted_connections(const struct slot *slot);

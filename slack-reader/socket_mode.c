@@ -27,15 +27,6 @@ struct socket_mode {
 	bool has_failed;
 };
 
-static bool
-is_live(const struct socket_mode *mode)
-{
-	for (size_t i = 0; i < mode->settings.connections; i++)
-		if (slot_is_live(mode->slots[i]))
-			return true;
-	return false;
-}
-
 static void
 note_gap(struct socket_mode *mode, int64_t since_us)
 {
@@ -87,7 +78,7 @@ take_loss(int64_t since_us, void *arg)
 {
 	struct socket_mode *mode = arg;
 
-	if (!is_live(mode))
+	if (socket_mode_connections(mode) == 0)
 		tell_gap(mode, since_us);
 }
 
@@ -161,6 +152,27 @@ socket_mode_start(struct socket_mode *mode)
 	note_gap(mode, clock_now_us());
 	for (size_t i = 0; i < mode->settings.connections; i++)
 		slot_open(mode->slots[i]);
+}
+
+size_t
+socket_mode_connections(const struct socket_mode *mode)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		count += slot_is_live(mode->slots[i]);
+	return count;
+}
+
+bool
+socket_mode_is_refused(const struct socket_mode *mode)
+{
+	bool is_switched_off = false;
+
+	for (size_t i = 0; i < mode->settings.connections; i++)
+		is_switched_off |= slot_is_switched_off(mode->slots[i]);
+	return mode->has_failed || (is_switched_off &&
+	    socket_mode_connections(mode) == 0);
 }
 
 int64_t

@@ -58,6 +58,12 @@ void socket_mode_free(struct socket_mode *mode);
 /* Open the connections. */
 void socket_mode_start(struct socket_mode *mode);
 
+/* How many connections have said hello and are alive, as far as is known. */
+size_t socket_mode_connections(const struct socket_mode *mode);
+
+/* Is there none because a person must mend something? */
+bool socket_mode_is_refused(const struct socket_mode *mode);
+
 /*
  * How many connections of this app are not ours, as Slack counted at the last
  * hello: they take events that we never see.

@@ -44,15 +44,17 @@ def wait_for(condition, seconds, what):
 class Pipeline:
     """run.sh as a user starts it, on a state folder of its own."""
 
-    def __init__(self, folder, *arguments, env=None, stdin=None, out=None):
-        self.state = folder / "state"
+    def __init__(self, folder, *arguments, env=None, stdin=None, out=None,
+                 state=None, enter=()):
+        self.state = state or folder / "state"
         self.port = find_port()
         self.log_path = folder / "log"
         self.log = open(self.log_path, "wb")
         self.out_path = folder / "out.ndjson"
         self.out = open(self.out_path, "wb")
         self.run = subprocess.Popen(
-            [ROOT / "run.sh", *map(str, arguments), "--state", self.state,
+            [*enter, ROOT / "run.sh", *map(str, arguments),
+             "--state", self.state,
              "--listen", f"127.0.0.1:{self.port}"],
             cwd=ROOT, stdin=stdin or subprocess.DEVNULL,
             stdout=out or self.out,

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from conftest import ROOT
+from disk import Disk
 from slack import APP_TOKEN, BOT_TOKEN, FakeSlack, fake_slack  # noqa: F401
 from test_run import DAY, Pipeline, count_waiting, find_port, wait_for
 
@@ -121,6 +122,65 @@ def test_the_inbox_leads_the_same_way(fake_slack, tmp_path):  # noqa: F811
             assert json.loads(answers.readline())["ok"] is False
         record, = wait_for(pipeline.records, 20, "the record")
         assert (record["source"], record["class"]) == ("inbox", "warning")
+        stop(pipeline)
+
+
+def test_status_tells_of_slack_too(fake_slack, tmp_path):  # noqa: F811
+    with follow(fake_slack, tmp_path) as pipeline:
+        def ask():
+            return call_run("--status", "--state",
+                            pipeline.state).stdout.splitlines()[-1]
+
+        wait_for(lambda: re.fullmatch(
+            r"Slack: connected since \S+Z, connections: 2; journal: ok,"
+            " last record: 0", ask()), 10, "the connections")
+        fake_slack.send("one")
+        wait_for(lambda: ask().endswith("last record: 1"), 10, "the record")
+        fake_slack.fail_next("apps.connections.open", times=99,
+                             error="internal_error")
+        fake_slack.kill()
+        wait_for(lambda: ask().startswith("Slack: connecting"), 10,
+                 "the end of the connections")
+        pipeline.kill("slack-reader", signal.SIGSTOP)
+        assert ask().startswith("Slack: connecting")
+        pipeline.kill("slack-reader", signal.SIGCONT)
+        stop(pipeline)
+        assert not list((pipeline.state / "running").glob("*.status"))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk", 16 << 20)
+    yield disk
+    disk.stop()
+
+
+def test_status_on_a_full_disk(fake_slack, tmp_path, disk):  # noqa: F811
+    def ask():
+        rows = subprocess.run(
+            [*disk.enter, ROOT / "run.sh", "--status", "--state",
+             pipeline.state], capture_output=True, text=True, timeout=20,
+            check=True).stdout.splitlines()
+        return {row.split()[0]: row.split()[1:] for row in rows}
+
+    with Pipeline(tmp_path, state=disk.path / "state", enter=disk.enter,
+                  env={**fake_slack.environment,
+                       **CREDENTIALS}) as pipeline:
+        before = wait_for(lambda: pipeline.run.poll() is None and
+                          disk.root.joinpath("state", "lock").exists() and
+                          "connected" in ask().get("Slack:", ()) and ask(),
+                          60, "the connections")
+        disk.fill()
+        os.kill(int(before["scanner"][0]), signal.SIGKILL)
+        fake_slack.send("x" * 5000)
+        wait_for(lambda: "full," in ask()["Slack:"], 20, "the full disk")
+        after = wait_for(lambda: ask()["scanner"][2:3] == ["1"] and ask(),
+                         20, "another scanner")
+        assert after["scanner"][0] != before["scanner"][0]
+        assert [row for row in after.values() if "answer" in row] == []
+        disk.clear()
+        wait_for(lambda: "ok," in ask()["Slack:"], 20, "room")
         stop(pipeline)
 
 

@@ -630,3 +630,49 @@ def test_progress_shows_on_a_terminal(program, tmp_path):
 
 def test_progress_is_silent_elsewhere(program):
     assert replay(program, b"{}\n").stderr == b""
+
+
+# The status file.
+
+def read_status(path):
+    return dict(word.split("=") for word in path.read_text().split())
+
+
+def test_a_replay_tells_how_far_it_is(program, tmp_path):
+    path = tmp_path / "status"
+    with subprocess.Popen(
+            [program, "--replay", "-", "--speed", "max", "--status", path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        for seq in range(1, 4):         # of the last two nobody else is told
+            child.stdin.write(b'{"text":"x"}\n')
+            child.stdin.flush()
+            assert b'"seq":%d' % seq in child.stdout.readline()
+        end = time.monotonic() + 10
+        while read_status(path)["seq"] != "3":
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        told = read_status(path)
+        assert told == {
+            "slack": "replay", "since": told["since"], "connections": "0",
+            "seq": "3", "journal": "ok", "pid": str(child.pid)}
+        child.stdin.write(b'{"text":"x"}\n' * 1000)
+        child.stdin.close()
+        child.stdout.read()
+        assert child.wait() == 0
+    assert read_status(path)["seq"] == "1003"
+    assert read_status(path)["since"] == told["since"]
+
+
+def test_a_replay_that_waits_has_told_all(program, tmp_path):
+    path = tmp_path / "status"
+    lines = b"".join(b'{"ts":"%.6f"}\n' % ts for ts in (1, 1.3, 900))
+    with subprocess.Popen(
+            [program, "--replay", "-", "--status", path],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        child.stdin.write(lines)
+        child.stdin.close()
+        end = time.monotonic() + 10
+        while not path.exists() or read_status(path).get("seq") != "2":
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        child.kill()

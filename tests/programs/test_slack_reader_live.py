@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import BIN, CRASHES, is_sanitized
+from disk import Disk
 from slack import APP_TOKEN, BOT_TOKEN, FakeSlack, fake_slack  # noqa: F401
 
 EX_CONFIG, EX_IOERR, EX_TEMPFAIL = 78, 74, 75
@@ -43,6 +44,8 @@ class Reader:
         self.inbox = folder / "inbox.sock"
         self.output = folder / "out.ndjson"
         self.log = folder / "log"
+        self.status = folder / "status"
+        self.enter = []         # how to enter another namespace
         self.process = None
 
     def start(self, *arguments, wait=True, stdout=None, env=None, **more):
@@ -52,7 +55,7 @@ class Reader:
                        if self.slack.ca_file else []), *arguments]
         with self.log.open("ab") as log, self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [BIN / "slack-reader", *map(str, arguments)],
+                [*self.enter, BIN / "slack-reader", *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stderr=log,
                 stdout=output if stdout is None else stdout,
                 env={**os.environ, **self.slack.environment, **(env or {})},
@@ -104,6 +107,22 @@ class Reader:
                 return found
             assert time.monotonic() < end, (members, found[-3:], self.said)
             time.sleep(0.02)
+
+    @property
+    def tells(self):
+        """The words of the status file."""
+        line = self.status.read_text()
+        assert len(line) == 256 and line.endswith(" \n")
+        return dict(word.split("=") for word in line.split())
+
+    def wait_tells(self, timeout=15, **words):
+        """Until its status has these words."""
+        end = time.monotonic() + timeout
+        while not (self.status.exists() and words.items() <=
+                   self.tells.items()):
+            assert time.monotonic() < end, (words, self.said)
+            time.sleep(0.02)
+        return self.tells
 
     def wait_said(self, pattern, timeout=15):
         end = time.monotonic() + timeout
@@ -972,6 +991,125 @@ def test_a_full_disk_shuts_the_door(reader):
     assert sent["event_id"] not in reader.slack.acks()
     assert all(json.loads(one) for one in reader.output.read_bytes()
                .splitlines())
+
+
+# --- its status --------------------------------------------------------------
+
+
+def test_tells_whether_it_is_connected(reader):
+    reader.slack.fail_next("apps.connections.open", times=3,
+                           error="internal_error")
+    reader.start(*QUICK, "--status", reader.status, wait=False)
+    first = reader.wait_tells(slack="connecting")
+    assert first == {"slack": "connecting", "since": first["since"],
+                     "connections": "0", "seq": "0", "journal": "ok",
+                     "pid": str(reader.process.pid)}
+    second = reader.wait_tells(slack="connected", connections="2")
+    assert second["since"] > first["since"]
+    reader.slack.send("one")
+    reader.wait_tells(seq="1")
+    reader.slack.fail_next("apps.connections.open", times=4,
+                           error="internal_error")
+    reader.slack.kill("oldest")
+    assert reader.wait_tells(connections="1")["since"] == second["since"]
+    reader.slack.kill()
+    third = reader.wait_tells(slack="connecting", connections="0")
+    assert third["since"] > second["since"]
+    reader.wait_tells(slack="connected", connections="2", timeout=60)
+    assert reader.stop() == 0
+    assert reader.tells["slack"] == "connecting"
+    assert reader.tells["connections"] == "0"
+
+
+def test_a_dead_connection_is_none(reader):
+    reader.start(*QUICK, "--status", reader.status)
+    reader.wait_tells(slack="connected", connections="2")
+    reader.slack.fail_next("apps.connections.open", times=99,
+                           error="internal_error")
+    reader.slack.blackhole()
+    reader.wait_tells(slack="connecting", connections="0")
+
+
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+def test_tells_that_slack_refuses_for_good(reader, method):
+    reader.slack.fail_next(method, times=99, error="invalid_auth")
+    reader.start("--status", reader.status, wait=False)
+    assert reader.wait() == EX_CONFIG
+    assert reader.tells["slack"] == "refused"
+
+
+def test_tells_that_socket_mode_is_switched_off(reader):
+    reader.start("--status", reader.status)
+    reader.wait_tells(slack="connected")
+    reader.slack.control("disable")
+    reader.wait_tells(slack="refused", connections="0")
+    reader.kill()
+    reader.start("--status", reader.status, wait=False)
+    reader.wait_tells(slack="refused", pid=str(reader.process.pid))
+
+
+def test_tells_the_last_record_once_a_second_at_most(reader):
+    reader.start("--status", reader.status)
+    reader.wait_tells(slack="connected", connections="2")
+    inbox = Inbox(reader.inbox)
+    times = set()
+    start = time.monotonic()
+    for number in range(400):
+        inbox.say(b"{}").hear()
+        times.add(reader.status.stat().st_mtime_ns)
+        time.sleep(0.003)
+    seconds = time.monotonic() - start
+    assert 2 <= len(times) <= seconds + 2
+    reader.wait_tells(seq="400", timeout=3)
+
+
+@pytest.fixture
+def disk(tmp_path, reader):
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk", 4 << 20)
+    reader.enter = disk.enter
+    reader.state = tmp_path / "disk" / "state"
+    reader.status = disk.root / "status"
+    yield disk
+    reader.kill()
+    disk.stop()
+
+
+def test_tells_on_a_full_disk_that_it_is_full(reader, disk):
+    """And that it no longer is, though nothing comes in any more."""
+    reader.start("--status", disk.path / "status")
+    reader.wait_tells(slack="connected", connections="2", journal="ok")
+    line = api_message("a", text="x" * 50_000)
+    assert Inbox(reader.inbox).say(line).hear()["ok"]
+    disk.fill()
+    answer = Inbox(reader.inbox).say(api_message("b", text="y" * 9000)).hear()
+    assert answer == {"ok": False, "error": "No space left on device",
+                      "retry": True}
+    reader.wait_tells(journal="full")
+    time.sleep(1.2)             # it has looked for room
+    assert reader.tells["journal"] == "full"
+    assert reader.said.count("nothing is taken") == 1
+    disk.clear()
+    reader.wait_tells(journal="ok", timeout=5)
+    reader.wait_said("written again")
+    assert disk.root.joinpath("state", "journal").is_dir()
+    assert Inbox(reader.inbox).say(line).hear() == REPEATED
+    assert Inbox(reader.inbox).say(api_message("b")).hear() == \
+        {"ok": True, "seq": 2}
+    journal, = (disk.root / "state" / "journal").glob("*.ndjson")
+    assert journal.stat().st_blocks * 512 < 200_000     # no room is kept
+    assert reader.stop() == 0
+
+
+def test_a_status_that_cannot_be_written_is_said_once(reader, tmp_path):
+    reader.start("--status", tmp_path / "nowhere" / "status")
+    reader.slack.send("one")
+    reader.wait_records(1)
+    time.sleep(1.5)
+    assert reader.said.count("No such file") == 1
+    (tmp_path / "nowhere").mkdir()
+    reader.status = tmp_path / "nowhere" / "status"
+    reader.wait_tells(slack="connected", seq="1")
 
 
 # --- what it costs and what it gives away -----------------------------------
