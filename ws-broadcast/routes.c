@@ -7,7 +7,6 @@
 
 #include "buffer.h"
 #include "memory.h"
-#include "record.h"
 
 #define SOCKET_PATH "/ultronex/ws/slack"
 #define TEXT "text/plain; charset=utf-8"
@@ -204,39 +203,30 @@ answer_track(const struct request *request)
 	send_json(request, 200, json, strlen(json));
 }
 
-/* The tally of errors in the totals, as it stands there, or "{}". */
-static void
-print_external(struct buffer *json, struct totals *totals)
+static bool
+is_empty_object(const char *json)
 {
-	static const char *const none[] = { NULL };
-	struct record *record = record_new("ws-broadcast", none);
-	size_t length;
-	const char *text = totals_text(totals, &length), *tally;
-
-	if (text != NULL && record_parse(record, text, length) == 0 &&
-	    record_object(record, "external") != NULL &&
-	    record_raw(record, "external", &tally, &length))
-		buffer_append(json, tally, length);
-	else
-		buffer_append_string(json, "{}");
-	record_free(record);
+	return json[1 + strspn(json + 1, " \t")] == '}';
 }
 
 static void
 answer_external(const struct request *request)
 {
+	static const char none[] = "{\"msg\":\"No errors recorded yet\"}";
 	struct totals *totals = request->site->totals;
 	struct buffer json = { 0 };
+	const char *errors;
+	size_t length;
 
 	totals_refresh(totals);
-	buffer_append_string(&json, "{\"errors\":");
-	print_external(&json, totals);
-	buffer_append_string(&json, "}");
-	if (strcmp(buffer_string(&json), "{\"errors\":{}}") == 0) {
-		json.length = 0;
-		buffer_append_string(&json,
-		    "{\"msg\":\"No errors recorded yet\"}");
+	errors = totals_external(totals, &length);
+	if (errors == NULL || is_empty_object(errors)) {
+		send_json(request, 200, none, strlen(none));
+		return;
 	}
+	buffer_append_string(&json, "{\"errors\":");
+	buffer_append(&json, errors, length);
+	buffer_append_string(&json, "}");
 	send_json(request, 200, json.data, json.length);
 	buffer_free(&json);
 }

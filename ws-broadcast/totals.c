@@ -1,7 +1,9 @@
 #include "totals.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,12 +11,15 @@
 #include "json_scan.h"
 #include "memory.h"
 
-#define TOTALS_BYTES_MAX (256 * 1024)
+/* stats(1) writes no more: tallies have 1,000 names of 128 bytes. */
+#define TOTALS_BYTES_MAX (8 * 1024 * 1024)
 
 struct totals {
 	const char *path;
 	struct stat seen;	/* the file that text came from */
+	unsigned long version;
 	struct buffer text;
+	struct buffer external;
 };
 
 struct totals *
@@ -33,6 +38,7 @@ totals_free(struct totals *totals)
 	if (totals == NULL)
 		return;
 	buffer_free(&totals->text);
+	buffer_free(&totals->external);
 	free(totals);
 }
 
@@ -57,9 +63,43 @@ join_lines(struct buffer *text)
 			text->data[i] = ' ';
 }
 
+/* Where the member begins, with the comma that parts it from another one. */
+static void
+find_bounds(const struct json_index *index, const struct json_member *member,
+    const char *text, size_t *begin, size_t *end)
+{
+	*begin = member->name - 1;
+	*end = member->value_end;
+	if (member != index->members)
+		while (text[*begin] != ',')
+			--*begin;
+	else if (index->count > 1)
+		while (text[*end - 1] != ',')
+			++*end;
+}
+
+/* Move the tally of errors from the text to a place of its own. */
+static void
+take_external(struct buffer *text, const struct json_index *index,
+    struct buffer *external)
+{
+	const struct json_member *member = json_index_find(index, text->data,
+	    "external");
+	size_t begin, end;
+
+	if (member == NULL)
+		return;
+	buffer_append(external, text->data + member->value,
+	    member->value_end - member->value);
+	find_bounds(index, member, text->data, &begin, &end);
+	memmove(text->data + begin, text->data + end, text->length - end);
+	text->length -= end - begin;
+}
+
 /* Read all of the file; it is replaced as a whole, so it does not change. */
 static bool
-read_text(int fd, size_t length, struct buffer *text)
+read_text(int fd, size_t length, struct buffer *text,
+    struct buffer *external)
 {
 	struct json_index index = { 0 };
 	ssize_t count = read(fd, buffer_reserve(text, length), length);
@@ -68,47 +108,63 @@ read_text(int fd, size_t length, struct buffer *text)
 	if (count != (ssize_t)length)
 		return false;
 	text->length = length;
-	is_object = json_scan(&index, text->data, length) == 0;
-	json_index_free(&index);
 	join_lines(text);
+	is_object = json_scan(&index, text->data, text->length) == 0;
+	if (is_object)
+		take_external(text, &index, external);
+	json_index_free(&index);
 	return is_object;
 }
 
-static bool
+static void
+swap(struct buffer *one, struct buffer *other)
+{
+	struct buffer kept = *one;
+
+	*one = *other;
+	*other = kept;
+}
+
+static void
 read_file(struct totals *totals, int fd)
 {
-	struct buffer text = { 0 };
+	struct buffer text = { 0 }, external = { 0 };
 	struct stat status;
 
 	if (fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
 	    status.st_size > TOTALS_BYTES_MAX ||
 	    is_same(&status, &totals->seen))
-		return false;
+		return;
 	totals->seen = status;
-	if (!read_text(fd, (size_t)status.st_size, &text)) {
-		buffer_free(&text);
-		return false;
+	if (read_text(fd, (size_t)status.st_size, &text, &external)) {
+		swap(&text, &totals->text);
+		swap(&external, &totals->external);
+		totals->version++;
 	}
-	buffer_free(&totals->text);
-	totals->text = text;
-	return true;
+	buffer_free(&text);
+	buffer_free(&external);
 }
 
-bool
+void
 totals_refresh(struct totals *totals)
 {
 	struct stat status;
-	bool is_new;
+	int fd;
 
 	if (totals->path == NULL || stat(totals->path, &status) == -1 ||
 	    is_same(&status, &totals->seen))
-		return false;
-	int fd = open(totals->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		return;
+	fd = open(totals->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
-		return false;
-	is_new = read_file(totals, fd);
+		return;
+	read_file(totals, fd);
 	close(fd);
-	return is_new;
+}
+
+unsigned long
+totals_version(const struct totals *totals)
+{
+	return totals->version;
 }
 
 const char *
@@ -116,4 +172,12 @@ totals_text(const struct totals *totals, size_t *length)
 {
 	*length = totals->text.length;
 	return totals->text.length > 0 ? totals->text.data : NULL;
+}
+
+const char *
+totals_external(const struct totals *totals, size_t *length)
+{
+	*length = totals->external.length;
+	return totals->external.length > 0 && *totals->external.data == '{'
+	    ? totals->external.data : NULL;
 }

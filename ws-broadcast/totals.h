@@ -2,7 +2,6 @@
 #ifndef WS_BROADCAST_TOTALS_H
 #define WS_BROADCAST_TOTALS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct totals;
@@ -12,12 +11,21 @@ struct totals *totals_new(const char *path);
 void totals_free(struct totals *totals);
 
 /*
- * Look at the file again. Returns true where there is something new. What
- * cannot be read, or is no JSON object, leaves the totals as they were.
+ * Look at the file again. What cannot be read, or is no JSON object, leaves the
+ * totals as they were.
  */
-bool totals_refresh(struct totals *totals);
+void totals_refresh(struct totals *totals);
 
-/* The file's content as one line, or NULL where there is none yet. */
+/* Another number each time that there was something new. */
+unsigned long totals_version(const struct totals *totals);
+
+/*
+ * The file's content as one line, or NULL where there is none yet; without the
+ * tally `external`, which may be large and is of use to few.
+ */
 const char *totals_text(const struct totals *totals, size_t *length);
+
+/* That tally, a JSON object, or NULL where there is none. */
+const char *totals_external(const struct totals *totals, size_t *length);
 
 #endif

@@ -21,6 +21,7 @@ struct viewers {
 	struct viewers_options options;
 	struct ring *ring;
 	struct totals *totals;
+	unsigned long told;	/* the version of the totals */
 
 	struct viewer_list list;
 	size_t count;
@@ -71,12 +72,16 @@ parse_key(const char *text)
 	return *end == '\0' && key <= RING_KEY_MAX ? key : -1;
 }
 
-/* The totals changed: all viewers shall have them. */
+/* All viewers shall have the totals where these changed. */
 static void
 spread_totals(struct viewers *viewers)
 {
 	struct viewer *viewer;
 
+	totals_refresh(viewers->totals);
+	if (totals_version(viewers->totals) == viewers->told)
+		return;
+	viewers->told = totals_version(viewers->totals);
 	LIST_FOREACH(viewer, &viewers->list, entry)
 		viewer->wants_totals = true;
 }
@@ -96,8 +101,7 @@ viewers_add(struct viewers *viewers, struct viewer *viewer,
 	LIST_INSERT_HEAD(&viewers->list, viewer, entry);
 	viewers->count++;
 
-	if (totals_refresh(viewers->totals))
-		spread_totals(viewers);
+	spread_totals(viewers);
 	viewer->wants_totals = totals_text(viewers->totals, &length) != NULL;
 	lws_callback_on_writable(connection);
 }
@@ -405,8 +409,7 @@ viewers_tick(struct viewers *viewers)
 	bool is_new_minute = viewers->seconds % MINUTE_SECONDS == 0;
 	struct viewer *viewer;
 
-	if (totals_refresh(viewers->totals))
-		spread_totals(viewers);
+	spread_totals(viewers);
 	LIST_FOREACH(viewer, &viewers->list, entry) {
 		viewer->wants_ping |= is_ping_due;
 		if (is_new_minute)

@@ -1,13 +1,16 @@
 """/livez and /readyz: ws-broadcast by status files."""
+import asyncio
 import ctypes
 import json
 import os
 import time
 
+import aiohttp
 import pytest
 
 from health import ask, wait_ready
-from test_http_interface import Line, fill_outbox, replace, write_status
+from test_http_interface import (PASSWORD, USER, Line, fill_outbox, replace,
+                                 write_status)
 
 NOW = "2026-11-22T10:00:00.000000Z"
 
@@ -127,3 +130,27 @@ def test_looks_once_a_second_however_often_it_is_asked(line):
     assert 1 <= count_opens(line.running / "scanner.status",
                             keep_asking) <= 5
     assert len(asked) > 100
+
+
+def test_viewers_see_the_totals_change_though_others_look(line):
+    async def watch():
+        async with aiohttp.ClientSession(
+                auth=aiohttp.BasicAuth(USER, PASSWORD)) as session, \
+                session.ws_connect(f"{line.url}/ultronex/ws/slack") as viewer:
+            for number in range(3):
+                await until(viewer, number)
+                replace(line.folder / "stats.json",
+                        {"external": {"a": 1}, "seq": number + 1})
+                for _ in range(5):
+                    await asyncio.sleep(0.01)
+                    await asyncio.to_thread(ask, line.port, "/readyz")
+
+    async def until(viewer, number):
+        while True:
+            text = await viewer.receive_str(timeout=10)
+            for told in text.split("\n"):
+                if told.startswith('["stats"'):
+                    # the errors are only for who asks for them
+                    assert json.loads(told)[1] == {"seq": number}
+                    return
+    asyncio.run(watch())

@@ -376,12 +376,27 @@ def replace(path, content):
     ({"Ultronex Rate Limited Build": 3, "Slack error : remote closed": 1},
      {"errors": {"Ultronex Rate Limited Build": 3,
                  "Slack error : remote closed": 1}})])
-def test_24_external_counts_errors(start, tmp_path, external, told):
-    replace(tmp_path / "stats.json", {"external": external, "seq": 1}
-            if external is not None else {"seq": 1})
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_24_external_counts_errors(start, tmp_path, external, told, place):
+    counted = {"seq": 1, "records": 2}
+    members = list(counted.items())
+    if external is not None:
+        members.insert(place, ("external", external))
+    replace(tmp_path / "stats.json", dict(members[:place + 1]))
     line = start(options=["--stats", tmp_path / "stats.json"])
     answer = ask(line, "GET", "/ultronex/external")
     assert json.loads(answer.body) == told
+    assert json.loads(ask(line, "GET", "/ultronex/stats").body) == dict(
+        member for member in members[:place + 1] if member[0] != "external")
+
+
+def test_24_as_many_errors_as_are_counted(start, tmp_path):
+    errors = {f"Ultronex Rate Limited {n:04}" + "\x01" * 100: n
+              for n in range(1000)}
+    replace(tmp_path / "stats.json", {"seq": 1, "external": errors})
+    line = start(options=["--stats", tmp_path / "stats.json"])
+    answer = ask(line, "GET", "/ultronex/external")
+    assert json.loads(answer.body) == {"errors": errors}
 
 
 # --- POST --------------------------------------------------------------------
