@@ -1,0 +1,728 @@
+#include "sender.h"
+
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "backoff.h"
+#include "buffer.h"
+#include "channels.h"
+#include "clock.h"
+#include "compose.h"
+#include "doubt.h"
+#include "memory.h"
+#include "record.h"
+#include "slack_api.h"
+#include "slack_error.h"
+#include "upload.h"
+
+#define POST "chat.postMessage"
+#define TOKEN "SLACK_BOT_TOKEN"
+#define PAUSE_FIRST_MS 1000
+#define DISK_MS 1000		/* while nothing can be noted */
+#define SHOWN_MS 1500		/* until Slack shows a file, mostly */
+#define DOUBT_MS 3000		/* until Slack would show it at the latest */
+#define TRIED_MS 600000		/* so long is tried, however old it is */
+#define CONTENT_BYTES_MAX (32 * 1024 * 1024)	/* of messages at hand */
+
+/* A channel with messages to be sent, and the first of them. */
+struct lane {
+	LIST_ENTRY(lane) entry;
+	struct sender *sender;
+	char *channel;		/* as it was asked for */
+	char *id;		/* of the conversation, or NULL */
+	bool is_name;		/* that is only the name it was asked for by */
+	struct timer timer;	/* for the next step */
+
+	/* what is under way, one of these at most */
+	struct slack_call *call;
+	struct upload *upload;
+	struct doubt *doubt;
+	bool is_finding;	/* the conversation */
+
+	/* the message at hand; its strings are ours, but most are left out */
+	struct outbox_message message;
+	struct compose *compose;	/* NULL: there is none, yet */
+	size_t content_bytes;
+	bool has_message;
+	bool is_hungry;		/* it waits for room for its content */
+	bool is_in_doubt;	/* it may be in Slack */
+	bool is_shown;		/* a file is: only its ts is not known */
+	unsigned doubts;	/* answered in vain */
+	struct backoff backoff;
+	int64_t trouble_ms;	/* since when it fails, or 0 */
+};
+
+LIST_HEAD(lanes, lane);
+
+struct sender {
+	struct sender_settings settings;
+	struct slack_api *api;
+	struct channels *channels;
+	struct lanes lanes;
+	size_t count;
+	size_t content_bytes;
+	bool is_locked;		/* Slack refuses the token */
+	struct timer unlock;
+};
+
+static void advance(void *arg);
+static void try_token(void *arg);
+
+struct sender *
+sender_new(const struct sender_settings *settings)
+{
+	struct sender *sender = xcalloc(1, sizeof *sender);
+
+	sender->settings = *settings;
+	sender->api = slack_api_new(&(struct slack_api_settings){
+		.url = settings->api_url, .ca_file = settings->ca_file,
+		.set = settings->set, .timers = settings->timers });
+	sender->channels = channels_new(sender->api, settings->token);
+	sender->unlock = (struct timer){ .due = try_token, .arg = sender };
+	LIST_INIT(&sender->lanes);
+	return sender;
+}
+
+/* --- lanes ----------------------------------------------------------------*/
+
+static void
+set_step(struct lane *lane, int64_t ms)
+{
+	timers_set(lane->sender->settings.timers, &lane->timer, ms);
+}
+
+/* Room for the content of another message: those that wait for it go on. */
+static void
+wake_waiting(struct sender *sender)
+{
+	struct lane *lane;
+
+	LIST_FOREACH(lane, &sender->lanes, entry) {
+		if (lane->is_hungry)
+			set_step(lane, 0);
+		lane->is_hungry = false;
+	}
+}
+
+static bool
+is_busy(const struct lane *lane)
+{
+	return lane->call != NULL || lane->upload != NULL ||
+	    lane->doubt != NULL || lane->is_finding || lane->timer.is_set;
+}
+
+static void
+forget_message(struct lane *lane)
+{
+	bool had_one = lane->has_message;
+
+	free((char *)lane->message.purpose);
+	free((char *)lane->message.id);
+	free((char *)lane->message.file);
+	lane->message = (struct outbox_message){ 0 };
+	compose_free(lane->compose);
+	lane->compose = NULL;
+	lane->has_message = lane->is_in_doubt = lane->is_shown = false;
+	lane->doubts = 0;
+	lane->trouble_ms = 0;
+	lane->backoff.failures = 0;
+	lane->sender->content_bytes -= lane->content_bytes;
+	lane->content_bytes = 0;
+	if (had_one)
+		wake_waiting(lane->sender);
+}
+
+static struct lane *
+find_lane(const struct sender *sender, const char *channel)
+{
+	struct lane *lane;
+
+	LIST_FOREACH(lane, &sender->lanes, entry)
+		if (strcmp(lane->channel, channel) == 0)
+			break;
+	return lane;
+}
+
+static void
+add_lane(struct sender *sender, const char *channel)
+{
+	struct lane *lane = xcalloc(1, sizeof *lane);
+
+	lane->sender = sender;
+	lane->channel = xstrdup(channel);
+	lane->timer = (struct timer){ .due = advance, .arg = lane };
+	lane->backoff = (struct backoff){ .first_ms = PAUSE_FIRST_MS,
+	    .most_ms = SENDER_PAUSE_MOST_MS };
+	LIST_INSERT_HEAD(&sender->lanes, lane, entry);
+	sender->count++;
+	set_step(lane, 0);
+}
+
+static void
+free_lane(struct lane *lane)
+{
+	struct sender *sender = lane->sender;
+
+	LIST_REMOVE(lane, entry);
+	sender->count--;
+	timers_cancel(sender->settings.timers, &lane->timer);
+	if (lane->call != NULL)
+		slack_api_cancel(lane->call);
+	upload_cancel(lane->upload);
+	doubt_cancel(lane->doubt);
+	lane->has_message = false;
+	forget_message(lane);
+	free(lane->channel);
+	free(lane->id);
+	free(lane);
+}
+
+void
+sender_free(struct sender *sender)
+{
+	if (sender == NULL)
+		return;
+	timers_cancel(sender->settings.timers, &sender->unlock);
+	channels_free(sender->channels);
+	while (!LIST_EMPTY(&sender->lanes))
+		free_lane(LIST_FIRST(&sender->lanes));
+	slack_api_free(sender->api);
+	free(sender);
+}
+
+void
+sender_wake(struct sender *sender)
+{
+	struct buffer channel = { 0 };
+	const char *next;
+
+	while (sender->count < SENDER_LANES_MAX && (next = outbox_next_channel(
+	    sender->settings.outbox, buffer_string(&channel))) != NULL) {
+		channel.length = 0;
+		buffer_append_string(&channel, next);
+		if (find_lane(sender, next) == NULL)
+			add_lane(sender, next);
+	}
+	buffer_free(&channel);
+}
+
+bool
+sender_is_idle(const struct sender *sender)
+{
+	return LIST_EMPTY(&sender->lanes);
+}
+
+/* --- outcomes -------------------------------------------------------------*/
+
+static void
+end_message(struct lane *lane, enum outbox_state state, const char *reason)
+{
+	struct outbox *outbox = lane->sender->settings.outbox;
+
+	outbox_end(outbox, lane->message.number, state, reason);
+	outbox_commit(outbox);	/* else with the next one that can */
+	forget_message(lane);
+	set_step(lane, 0);
+}
+
+static bool
+is_too_old(const struct lane *lane)
+{
+	int64_t give_up_ms = lane->sender->settings.give_up_ms;
+	int64_t tried_ms = clock_steady_ms() - lane->trouble_ms;
+
+	/* the clock may have jumped */
+	return clock_now_us() - lane->message.since_us > give_up_ms * 1000 &&
+	    tried_ms >= (give_up_ms < TRIED_MS ? give_up_ms : TRIED_MS);
+}
+
+static void
+try_later(struct lane *lane, const char *reason, int64_t least_ms)
+{
+	struct buffer words = { 0 };
+	int64_t pause_ms = backoff_next_ms(&lane->backoff);
+
+	if (lane->trouble_ms == 0)
+		lane->trouble_ms = clock_steady_ms();
+	if (!is_too_old(lane)) {
+		set_step(lane, pause_ms > least_ms ? pause_ms : least_ms);
+		return;
+	}
+	buffer_printf(&words, "given up: %s", reason);
+	end_message(lane, OUTBOX_FAILED, buffer_string(&words));
+	buffer_free(&words);
+}
+
+/* Nothing can be sent with that token: all wait, and people are told. */
+static void
+lock(struct sender *sender, const struct slack_reply *reply)
+{
+	struct buffer words = { 0 };
+
+	timers_set(sender->settings.timers, &sender->unlock,
+	    SENDER_LOCKED_MS);
+	if (sender->is_locked)
+		return;
+	sender->is_locked = true;
+	slack_api_advise(&words, POST, TOKEN, reply->error, reply->needed);
+	warnx("nothing is sent: %s", buffer_string(&words));
+	sender->settings.warn("token", buffer_string(&words),
+	    sender->settings.arg);
+	buffer_free(&words);
+}
+
+static void
+take_token_test(const struct slack_reply *reply, void *arg)
+{
+	struct sender *sender = arg;
+	struct lane *lane;
+
+	if (reply->verdict != SLACK_OK) {
+		timers_set(sender->settings.timers, &sender->unlock,
+		    SENDER_LOCKED_MS);
+		return;
+	}
+	sender->is_locked = false;
+	warnx("Slack takes the token again: sending");
+	LIST_FOREACH(lane, &sender->lanes, entry)
+		if (!is_busy(lane))
+			set_step(lane, 0);
+}
+
+static void
+try_token(void *arg)
+{
+	struct sender *sender = arg;
+
+	slack_api_call(sender->api, &(struct slack_request){
+		.method = "auth.test", .token = sender->settings.token,
+	    }, take_token_test, sender);
+}
+
+/* The token is refused altogether: the message stays as it is. */
+static bool
+is_locked_by(struct lane *lane, const struct slack_reply *reply)
+{
+	if (reply->verdict != SLACK_FORBIDDEN ||
+	    !slack_error_is_auth(reply->error))
+		return false;
+	lock(lane->sender, reply);
+	return true;
+}
+
+static void
+fail(struct lane *lane, const struct slack_reply *reply, const char *method)
+{
+	struct buffer words = { 0 };
+
+	buffer_append_string(&words, reply->error);
+	if (reply->verdict == SLACK_FORBIDDEN) {
+		buffer_append_string(&words, ": ");
+		slack_api_advise(&words, method, TOKEN, reply->error,
+		    reply->needed);
+	}
+	end_message(lane, OUTBOX_FAILED, buffer_string(&words));
+	buffer_free(&words);
+}
+
+/* It is not in Slack, and not for good. */
+static void
+put_off(struct lane *lane, const struct slack_reply *reply)
+{
+	struct outbox *outbox = lane->sender->settings.outbox;
+
+	outbox_put_off(outbox, lane->message.number, reply->error,
+	    reply->limited, reply->json == NULL);
+	outbox_commit(outbox);
+	lane->is_in_doubt = false;
+}
+
+static void
+take_failure(struct lane *lane, const struct slack_reply *reply,
+    const char *method)
+{
+	struct outbox *outbox = lane->sender->settings.outbox;
+
+	if (is_locked_by(lane, reply)) {
+		put_off(lane, reply);
+		return;
+	}
+	switch (reply->verdict) {
+	case SLACK_IN_DOUBT:
+		outbox_count(outbox, lane->message.number, reply->limited,
+		    reply->json == NULL);
+		outbox_commit(outbox);
+		lane->is_in_doubt = true;
+		try_later(lane, reply->error, lane->message.file != NULL
+		    ? DOUBT_MS : PAUSE_FIRST_MS);
+		break;
+	case SLACK_RETRY:
+		put_off(lane, reply);
+		try_later(lane, reply->error, 0);
+		break;
+	default:
+		outbox_count(outbox, lane->message.number, reply->limited, 0);
+		fail(lane, reply, method);
+		break;
+	}
+}
+
+static void
+set_file(struct lane *lane, const char *file)
+{
+	free((char *)lane->message.file);
+	lane->message.file = file != NULL ? xstrdup(file) : NULL;
+	outbox_note_file(lane->sender->settings.outbox, lane->message.number,
+	    file);
+}
+
+/* A post stands in Slack. */
+static void
+end_part(struct lane *lane, const char *ts)
+{
+	lane->message.part++;
+	outbox_part_done(lane->sender->settings.outbox, lane->message.number,
+	    lane->message.part, lane->id, ts);
+	if (lane->message.file != NULL)
+		set_file(lane, NULL);
+	lane->is_in_doubt = lane->is_shown = false;
+	lane->doubts = 0;
+	lane->trouble_ms = 0;
+	lane->backoff.failures = 0;
+	if ((size_t)lane->message.part >= lane->compose->count)
+		end_message(lane, OUTBOX_SENT, NULL);
+	else
+		set_step(lane, 0);
+}
+
+/* --- doubt ----------------------------------------------------------------*/
+
+/* Once it is sent again at random; then it is left to people. */
+static void
+send_again(struct lane *lane, enum doubt_answer answer)
+{
+	if (answer == DOUBT_UNKNOWN && lane->doubts++ > 0) {
+		end_message(lane, OUTBOX_FAILED, "no answer came, and Slack"
+		    " does not say whether it was posted");
+		return;
+	}
+	if (lane->message.file != NULL)
+		set_file(lane, NULL);
+	lane->is_in_doubt = false;
+	set_step(lane, 0);
+}
+
+static void
+take_doubt(enum doubt_answer answer, const char *ts,
+    const struct slack_reply *reply, void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->doubt = NULL;
+	if (lane->is_shown || answer == DOUBT_POSTED)
+		end_part(lane, ts);
+	else if (reply != NULL && is_locked_by(lane, reply))
+		return;
+	else if (answer == DOUBT_LATER)
+		try_later(lane, reply->error, PAUSE_FIRST_MS);
+	else
+		send_again(lane, answer);
+}
+
+static void
+ask(struct lane *lane)
+{
+	const struct sender *sender = lane->sender;
+	char key[OUTBOX_KEY_BYTES];
+
+	outbox_key(&lane->message, lane->message.part, key);
+	lane->doubt = doubt_ask(&(struct doubt_settings){
+		.api = sender->api, .token = sender->settings.token,
+		.channel = lane->id, .key = key, .file = lane->message.file,
+		.done = take_doubt, .arg = lane,
+	    });
+}
+
+/* --- posts ----------------------------------------------------------------*/
+
+static void
+take_post(const struct slack_reply *reply, void *arg)
+{
+	struct lane *lane = arg;
+	const char *channel = json_string(reply->json, "channel");
+
+	lane->call = NULL;
+	if (reply->verdict != SLACK_OK) {
+		take_failure(lane, reply, POST);
+		return;
+	}
+	if (reply->limited > 0)
+		outbox_count(lane->sender->settings.outbox,
+		    lane->message.number, reply->limited, 0);
+	if (channel != NULL && lane->is_name) {
+		channels_learn(lane->sender->channels, lane->channel, channel);
+		free(lane->id);
+		lane->id = xstrdup(channel);
+		lane->is_name = false;
+	}
+	end_part(lane, json_string(reply->json, "ts"));
+}
+
+static void
+append_metadata(struct buffer *json, const struct lane *lane)
+{
+	char key[OUTBOX_KEY_BYTES];
+
+	outbox_key(&lane->message, lane->message.part, key);
+	buffer_append_string(json, "{\"event_type\":\"ultron_message\","
+	    "\"event_payload\":{\"key\":");
+	buffer_append_json(json, key, strlen(key));
+	buffer_append_string(json, "}}");
+}
+
+static void
+post_text(struct lane *lane, const struct compose_post *post)
+{
+	struct sender *sender = lane->sender;
+	struct buffer arguments = { 0 }, metadata = { 0 };
+
+	append_metadata(&metadata, lane);
+	slack_api_argument(&arguments, "channel", lane->id);
+	slack_api_argument(&arguments, "text", post->text);
+	slack_api_argument(&arguments, "metadata", buffer_string(&metadata));
+	slack_api_argument(&arguments, "unfurl_links", "false");
+	slack_api_argument(&arguments, "unfurl_media", "false");
+	lane->call = slack_api_call(sender->api, &(struct slack_request){
+		.method = POST, .token = sender->settings.token,
+		.arguments = buffer_string(&arguments), .key = lane->id,
+	    }, take_post, lane);
+	buffer_free(&metadata);
+	buffer_free(&arguments);
+}
+
+static bool
+note_uploaded(const char *file, void *arg)
+{
+	struct lane *lane = arg;
+
+	set_file(lane, file);
+	return outbox_commit(lane->sender->settings.outbox) == 0;
+}
+
+/* That a file is shown is heard at once; in which message, a moment later. */
+static void
+take_upload(const struct slack_reply *reply, void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->upload = NULL;
+	if (reply == NULL) {
+		set_step(lane, DISK_MS);
+		return;
+	}
+	if (reply->verdict != SLACK_OK) {
+		take_failure(lane, reply, "files.completeUploadExternal");
+		return;
+	}
+	if (reply->limited > 0)
+		outbox_count(lane->sender->settings.outbox,
+		    lane->message.number, reply->limited, 0);
+	lane->is_shown = true;
+	set_step(lane, SHOWN_MS);
+}
+
+static void
+post_file(struct lane *lane, const struct compose_post *post)
+{
+	const struct sender *sender = lane->sender;
+
+	lane->upload = upload_start(&(struct upload_settings){
+		.api = sender->api, .token = sender->settings.token,
+		.channel = lane->id, .post = post,
+		.uploaded = note_uploaded, .done = take_upload, .arg = lane,
+	    });
+}
+
+/* The next post, noted as tried before it is. */
+static void
+send_post(struct lane *lane)
+{
+	struct outbox *outbox = lane->sender->settings.outbox;
+	const struct compose_post *post =
+	    &lane->compose->posts[lane->message.part];
+
+	if (post->filename != NULL && lane->is_name) {
+		end_message(lane, OUTBOX_FAILED, "channel_not_found: the bot"
+		    " is in no channel of that name");
+		return;
+	}
+	outbox_try(outbox, lane->message.number);
+	if (outbox_commit(outbox) == -1)
+		set_step(lane, DISK_MS);
+	else if (post->filename != NULL)
+		post_file(lane, post);
+	else
+		post_text(lane, post);
+}
+
+/* --- the next message -----------------------------------------------------*/
+
+static size_t
+measure(const char *text)
+{
+	return text != NULL ? strlen(text) : 0;
+}
+
+static char *
+copy_or_null(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+static void
+take_message(struct lane *lane, const struct outbox_message *message)
+{
+	lane->message = *message;
+	lane->message.purpose = xstrdup(message->purpose);
+	lane->message.id = copy_or_null(message->id);
+	lane->message.file = copy_or_null(message->file);
+	lane->message.channel = lane->message.title = lane->message.text =
+	    lane->message.payload = lane->message.class =
+	    lane->message.slack_channel = lane->message.slack_ts =
+	    lane->message.reason = NULL;
+	lane->has_message = true;
+}
+
+static bool
+is_digest(const struct lane *lane)
+{
+	return strcmp(lane->message.purpose, OUTBOX_DIGEST_PURPOSE) == 0;
+}
+
+/* Of a file that was not uploaded yet there is no doubt. */
+static void
+find_doubt(struct lane *lane)
+{
+	const struct compose *compose = lane->compose;
+	size_t part = (size_t)lane->message.part;
+
+	lane->is_in_doubt = lane->message.state == OUTBOX_SENDING &&
+	    (compose == NULL || part >= compose->count ||
+	    compose->posts[part].filename == NULL ||
+	    lane->message.file != NULL);
+	if (lane->is_in_doubt && lane->message.file != NULL)
+		set_step(lane, DOUBT_MS);
+}
+
+/* Returns false where there is none; it may have to wait for room. */
+static bool
+load_message(struct lane *lane)
+{
+	struct sender *sender = lane->sender;
+	struct outbox_message message;
+	size_t bytes;
+
+	if (!outbox_next(sender->settings.outbox, lane->channel, &message))
+		return false;
+	bytes = measure(message.text) + measure(message.payload);
+	lane->is_hungry = sender->content_bytes > 0 &&
+	    sender->content_bytes + bytes > CONTENT_BYTES_MAX;
+	if (lane->is_hungry)
+		return true;
+	take_message(lane, &message);
+	lane->content_bytes = bytes;
+	sender->content_bytes += bytes;
+	if (!is_digest(lane))
+		lane->compose = compose_message(&message,
+		    sender->settings.may_broadcast);
+	find_doubt(lane);
+	return true;
+}
+
+/* As late as possible: what comes until then is in it. */
+static bool
+compose_late(struct lane *lane)
+{
+	const struct sender_settings *settings = &lane->sender->settings;
+	struct outbox_digest digest;
+
+	if (lane->compose != NULL)
+		return true;
+	if (!outbox_summarize(settings->outbox, lane->message.number, &digest))
+		return false;
+	lane->compose = compose_digest(&digest, settings->dashboard);
+	return true;
+}
+
+static bool
+is_without_scope(const struct slack_reply *reply)
+{
+	return reply->verdict == SLACK_FORBIDDEN &&
+	    !slack_error_is_auth(reply->error);
+}
+
+/* A public channel may be posted to by its name, even from outside. */
+static void
+take_channel(const char *id, const struct slack_reply *reply, void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->is_finding = false;
+	if (reply != NULL && !is_without_scope(reply)) {
+		struct slack_reply failure = *reply;
+
+		if (failure.verdict == SLACK_IN_DOUBT)
+			failure.verdict = SLACK_RETRY;
+		take_failure(lane, &failure, "conversations.open");
+		return;
+	}
+	lane->is_name = id == NULL;
+	lane->id = xstrdup(id != NULL ? id : lane->channel);
+	set_step(lane, 0);
+}
+
+/* What is there to do next? */
+static void
+take_step(struct lane *lane)
+{
+	struct sender *sender = lane->sender;
+	int64_t wait_ms;
+
+	if (lane->id == NULL) {
+		lane->is_finding = true;
+		channels_find(sender->channels, lane->channel, take_channel,
+		    lane);
+		return;
+	}
+	if (!compose_late(lane)) {
+		set_step(lane, DISK_MS);
+		return;
+	}
+	if (lane->is_in_doubt || lane->is_shown) {
+		ask(lane);
+		return;
+	}
+	wait_ms = slack_api_wait_ms(sender->api, POST, lane->id);
+	if (wait_ms > 0)
+		set_step(lane, wait_ms);
+	else
+		send_post(lane);
+}
+
+static void
+advance(void *arg)
+{
+	struct lane *lane = arg;
+	struct sender *sender = lane->sender;
+
+	if (sender->is_locked)
+		return;
+	if (!lane->has_message && !load_message(lane)) {
+		free_lane(lane);
+		sender_wake(sender);
+	} else if (lane->has_message && !is_busy(lane)) {
+		take_step(lane);
+	}
+}
