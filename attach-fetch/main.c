@@ -18,7 +18,6 @@
  *	blob_index	what is in the spool, by hash and by age
  *	recent		what the stages behind have yet to read
  */
-#include <ctype.h>
 #include <err.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -165,28 +164,6 @@ parse_options(int argc, char *argv[])
 	return options;
 }
 
-/* A token goes into a header as it is, so it must be one word. */
-static void
-check_token(const char *token)
-{
-	for (; token != NULL && *token != '\0'; token++)
-		if (!isgraph((unsigned char)*token))
-			errx(EX_CONFIG, "SLACK_BOT_TOKEN: blanks or control"
-			    " characters in the token");
-}
-
-/* NULL where none is set; UltronEx's name is known, too. */
-static char *
-read_token(void)
-{
-	char *token = secret_get("SLACK_BOT_TOKEN");
-
-	if (token == NULL)
-		token = secret_get("SLACK_BOT_ULTRON");
-	check_token(token);
-	return token;
-}
-
 /* Where files.info is asked: NULL for Slack itself. */
 static const char *
 read_api_url(void)
@@ -222,7 +199,8 @@ int
 main(int argc, char *argv[])
 {
 	struct options options = parse_options(argc, argv);
-	char *token = options.is_offline ? NULL : read_token();
+	char *token = options.is_offline ? NULL
+	    : secret_get_token("SLACK_BOT_TOKEN", "SLACK_BOT_ULTRON");
 	struct fetcher_settings settings = {
 		.hosts = options.hosts,
 		.spool = open_spool(&options),

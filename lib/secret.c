@@ -1,5 +1,6 @@
 #include "secret.h"
 
+#include <ctype.h>
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,4 +44,18 @@ secret_get(const char *name)
 	if (value != NULL && *value != '\0')
 		return read_first_line(file_variable, value);
 	return NULL;
+}
+
+char *
+secret_get_token(const char *name, const char *older_name)
+{
+	char *token = secret_get(name);
+
+	if (token == NULL)
+		token = secret_get(older_name);
+	for (const char *at = token; at != NULL && *at != '\0'; at++)
+		if (!isgraph((unsigned char)*at))
+			errx(EX_CONFIG, "%s: blanks or control characters in"
+			    " the token", name);
+	return token;
 }

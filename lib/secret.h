@@ -10,4 +10,10 @@
  */
 char *secret_get(const char *name);
 
+/*
+ * The same of a token, which may be set under an older name. It goes into a
+ * header as it is: exits EX_CONFIG where it is not one word.
+ */
+char *secret_get_token(const char *name, const char *older_name);
+
 #endif
