@@ -149,6 +149,7 @@ transact(struct outbox *outbox, int (*work)(struct outbox *outbox, void *arg),
 	if (store_begin(outbox->store) == 0 && work(outbox, arg) == 0 &&
 	    store_commit(outbox->store) == 0) {
 		outbox->counts.bytes = store_bytes(outbox->store);
+		outbox->commits++;
 		store_note_success(outbox->store);
 		return 0;
 	}
@@ -196,6 +197,12 @@ outbox_commit(struct outbox *outbox)
 	}
 	outbox->is_in_trouble = false;
 	return 0;
+}
+
+uint64_t
+outbox_commits(const struct outbox *outbox)
+{
+	return outbox->commits;
 }
 
 bool

@@ -35,7 +35,7 @@ struct outbox_message {
 	const char *channel;	/* as asked for */
 	const char *title;
 	const char *text;
-	const char *payload;	/* as printed for people */
+	const char *payload;	/* a string, or JSON as it was written */
 	const char *class;
 	int64_t posts;		/* that it takes, at least 1 */
 
@@ -130,6 +130,9 @@ size_t outbox_pending_bytes(const struct outbox *outbox);
  * cannot be done now, which is reported once: try again later.
  */
 int outbox_commit(struct outbox *outbox);
+
+/* How often something was committed: has it changed? */
+uint64_t outbox_commits(const struct outbox *outbox);
 
 /* Did that, or a look for something, fail, and outbox_commit not succeed
  * since? */

@@ -110,8 +110,7 @@ find_open_digest(struct outbox *outbox, const char *channel, int64_t *digest)
 static int
 count_posts(struct outbox *outbox, const char *channel, int64_t *posts)
 {
-	static const char sql[] = "SELECT sum(posts) FROM message"
-	    " WHERE channel = ?1 AND state IN ('queued', 'sending')";
+	static const char sql[] = "SELECT posts FROM queue WHERE channel = ?1";
 	sqlite3_stmt *count = store_use(outbox->store, sql);
 
 	outbox_bind(count, 1, channel);

@@ -99,9 +99,8 @@ find_message(struct outbox *outbox, sqlite3_stmt *find,
 const char *
 outbox_next_channel(struct outbox *outbox, const char *after)
 {
-	static const char sql[] = "SELECT channel FROM message"
-	    " WHERE channel > ?1 AND state IN ('queued', 'sending')"
-	    " ORDER BY channel LIMIT 1";
+	static const char sql[] = "SELECT channel FROM queue"
+	    " WHERE channel > ?1 ORDER BY channel LIMIT 1";
 	sqlite3_stmt *find;
 	char *found = NULL;
 

@@ -33,6 +33,7 @@ struct outbox {
 	size_t pending_bytes;
 	int64_t added;			/* messages in them */
 	struct counts counts;		/* of the file, with what is applied */
+	uint64_t commits;
 	bool is_in_trouble;
 
 	/* what was found last */

@@ -30,6 +30,15 @@
 	"tried,ended,slack_channel,slack_ts,file,reason,reported,text,payload"
 #define COLUMN_COUNT 28
 
+/* What a trigger does: the queue of a channel is counted, not summed up. */
+#define ENTER \
+	" INSERT INTO queue VALUES(NEW.channel, NEW.posts)" \
+	" ON CONFLICT DO UPDATE SET posts = posts + excluded.posts; "
+#define LEAVE \
+	" UPDATE queue SET posts = posts - OLD.posts" \
+	" WHERE channel = OLD.channel;" \
+	" DELETE FROM queue WHERE channel = OLD.channel AND posts <= 0; "
+
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;"
     "BEGIN IMMEDIATE;"
@@ -63,7 +72,7 @@ static const char schema[] =
     "  text TEXT,"
     "  payload TEXT);"
     "CREATE INDEX message_id ON message(id) WHERE id IS NOT NULL;"
-    "CREATE INDEX message_queue ON message(channel, number, posts)"
+    "CREATE INDEX message_queue ON message(channel, number)"
     "  WHERE state IN ('queued', 'sending');"
     "CREATE INDEX message_open ON message(since)"
     "  WHERE state IN ('queued', 'sending', 'gathered');"
@@ -73,6 +82,19 @@ static const char schema[] =
     "CREATE INDEX message_report ON message(number) WHERE reported = 0;"
     "CREATE INDEX message_unsettled ON message(number)"
     "  WHERE ended IS NOT NULL AND reported IS NULL;"
+    "CREATE TABLE queue("
+    "  channel TEXT PRIMARY KEY,"
+    "  posts INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TRIGGER message_comes AFTER INSERT ON message"
+    "  WHEN NEW.state IN ('queued', 'sending') BEGIN" ENTER "END;"
+    "CREATE TRIGGER message_returns AFTER UPDATE OF state ON message"
+    "  WHEN OLD.state NOT IN ('queued', 'sending')"
+    "  AND NEW.state IN ('queued', 'sending') BEGIN" ENTER "END;"
+    "CREATE TRIGGER message_ends AFTER UPDATE OF state ON message"
+    "  WHEN OLD.state IN ('queued', 'sending')"
+    "  AND NEW.state NOT IN ('queued', 'sending') BEGIN" LEAVE "END;"
+    "CREATE TRIGGER message_goes AFTER DELETE ON message"
+    "  WHEN OLD.state IN ('queued', 'sending') BEGIN" LEAVE "END;"
     "PRAGMA application_id=0x556c7452;"
     "PRAGMA user_version=1;"
     "COMMIT;";

@@ -74,12 +74,43 @@ set_up(void **state)
 	return 0;
 }
 
+/* One number that SQL finds in the file, by another connection. */
+static int64_t
+ask(const struct bench *bench, const char *sql)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *database;
+	int64_t number;
+
+	assert_int_equal(sqlite3_open(bench->path, &database), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement,
+	    NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	number = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(database);
+	return number;
+}
+
+/* The queue of each channel is counted right, whatever happened. */
+static void
+check_queues(struct bench *bench)
+{
+	assert_int_equal(ask(bench, "SELECT count(*) FROM (SELECT channel,"
+	    " sum(posts) FROM message WHERE state IN ('queued', 'sending')"
+	    " GROUP BY channel EXCEPT SELECT channel, posts FROM queue)"), 0);
+	assert_int_equal(ask(bench, "SELECT (SELECT count(*) FROM queue) ="
+	    " (SELECT count(DISTINCT channel) FROM message"
+	    " WHERE state IN ('queued', 'sending'))"), 1);
+}
+
 static int
 tear_down(void **state)
 {
 	struct bench *bench = *state;
 	char command[64];
 
+	check_queues(bench);
 	outbox_close(bench->outbox);
 	snprintf(command, sizeof command, "rm -rf %s", bench->folder);
 	free(bench);
@@ -111,24 +142,6 @@ add_many(struct bench *bench, int64_t first, int64_t last,
 		add(bench, seq, channel, text);
 	}
 	commit(bench);
-}
-
-/* One number that SQL finds in the file, by another connection. */
-static int64_t
-ask(const struct bench *bench, const char *sql)
-{
-	sqlite3_stmt *statement;
-	sqlite3 *database;
-	int64_t number;
-
-	assert_int_equal(sqlite3_open(bench->path, &database), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement,
-	    NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-	number = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	sqlite3_close(database);
-	return number;
 }
 
 static void
@@ -498,6 +511,21 @@ test_tells_few_lines_once(void **state)
 		    count < 3 ? 0 : count < 6 ? count - 3 : 3);
 		end(bench, next(bench, "#qa").number, OUTBOX_SENT);
 	}
+}
+
+/* However long a queue may be, its length is known at once. */
+static void
+test_takes_a_long_queue(void **state)
+{
+	struct bench *bench = *state;
+	int64_t now_us = clock_steady_us();
+
+	bench->settings.digest_after_s = 86400;
+	for (int64_t seq = 1; seq <= 20000; seq += 500)
+		add_many(bench, seq, seq + 499, "#qa");
+	print_message("queue 20000: %.2f s\n",
+	    (double)(clock_steady_us() - now_us) / 1e6);
+	assert_int_equal(ask(bench, "SELECT posts FROM queue"), 20000);
 }
 
 /* Thousands end with their digest, in steps. */
@@ -1040,6 +1068,7 @@ main(void)
 		CASE(test_counts_posts),
 		CASE(test_summarizes_a_digest),
 		CASE(test_tells_few_lines_once),
+		CASE(test_takes_a_long_queue),
 		CASE(test_ends_a_large_digest_in_steps),
 		CASE(test_refuses_what_is_too_much),
 		CASE(test_bounds_the_file),
