@@ -5,12 +5,14 @@ PREFIX = /usr/local
 DESTDIR =
 
 # The programs in pipeline order, and the libraries of each.
-PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast stats keep
+PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast slack-send \
+	stats keep
 LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
 LIBS_ws-broadcast = -lwebsockets -lsqlite3 -lcjson -lssl -lcrypto
+LIBS_slack-send = -lsqlite3 -lcurl -lcjson
 LIBS_stats = -lcjson
 LIBS_keep = -lcjson
 

@@ -13,7 +13,7 @@ here=$(dirname -- "$(readlink -f -- "$0")")
 
 BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
 	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
-	libjs-bootstrap5'
+	libsqlite3-dev libjs-bootstrap5'
 FAKE_SLACK_PACKAGES='python3 python3-aiohttp openssl'
 TEST_PACKAGES="$FAKE_SLACK_PACKAGES libcmocka-dev libasan8 libubsan1
 	python3-pytest python3-pytest-xdist python3-selenium chromium

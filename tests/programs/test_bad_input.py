@@ -60,13 +60,15 @@ LINES = {
         b'{"status":"ok","path":"/etc/passwd","file":"F1"}]}\n', KEPT),
 }
 
-FILTERS = ["attach-fetch", "scanner", "classifier", "ws-broadcast", "stats"]
+FILTERS = ["attach-fetch", "scanner", "classifier", "ws-broadcast",
+           "slack-send", "stats"]
 
 OWN = {
     "attach-fetch": {"fetched"},
     "scanner": {"matches", "limits", "notify"},
     "classifier": {"class", "rule"},
     "ws-broadcast": set(),
+    "slack-send": set(),
     "stats": set(),
 }
 
@@ -81,6 +83,7 @@ def stage(request, tmp_path):
                     "--spool", tmp_path / "spool"],
         "classifier": ["--classes", ROOT / "examples" / "classes.conf"],
         "ws-broadcast": ["--listen", "127.0.0.1:0", "--no-auth"],
+        "slack-send": ["--outbox", tmp_path / "outbox.db"],
         "stats": ["--snapshot", tmp_path / "stats.json"],
     }
     return request.param, arguments[request.param]

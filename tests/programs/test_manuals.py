@@ -8,7 +8,7 @@ from conftest import ROOT, run_program
 
 PAGES = sorted((ROOT / "man").glob("*.[157]"))
 PROGRAMS = ["slack-reader", "attach-fetch", "scanner", "classifier",
-            "ws-broadcast", "stats"]
+            "ws-broadcast", "slack-send", "stats"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

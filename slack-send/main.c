@@ -1,0 +1,222 @@
+/*
+ * slack-send: puts what services want to be said in Slack into the outbox,
+ * answers their records, and sends it as fast as Slack allows.
+ *
+ *	stage		the loop: lines in, the outbox, lines out
+ *	intake		a line, held until what it asks for is safe
+ *	relay		what a record asks for
+ *	compose		how that looks in Slack
+ *	markup, pretty	text and JSON as Slack shows them
+ *	outbox		messages and what became of them, digests
+ *	store		the SQLite file under it
+ *	reports		outcomes and troubles, told by the inbox
+ *	again		woken by --replay-dead
+ */
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "again.h"
+#include "program.h"
+#include "secret.h"
+#include "signals.h"
+#include "slack_api.h"
+#include "stage.h"
+
+#define DAY_S (24 * 60 * 60)
+#define REPLAY_DEAD 0x1000
+
+static const struct program_option option_list[] = {
+	{ "outbox", 'o', "FILE", "where messages wait (needed)" },
+	{ "inbox", 'i', "SOCKET", "tell what became of them there" },
+	{ "digest-after", 'd', "SECONDS", "gather what waits longer (60)" },
+	{ "dashboard", 'D', "URL", "where digests link to" },
+	{ "give-up-after", 'g', "SECONDS", "try no longer than that (86400)" },
+	{ "keep-days", 'k', "N", "remember what is through so long (7)" },
+	{ "outbox-max", 'm', "N", "messages that may wait (100000)" },
+	{ "ca-file", 'c', "FILE", "trust these authorities, not the system's" },
+	{ "drain", 'w', NULL, "at end of input wait until all is through" },
+	{ "replay-dead", REPLAY_DEAD, NULL, "send again what failed, and exit" },
+	{ "check", 'C', NULL, "look at the configuration only" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct program program = {
+	.name = "slack-send",
+	.synopsis = "--outbox FILE [--inbox SOCKET] [--digest-after SECONDS]"
+	    " [--dashboard URL] [--give-up-after SECONDS] [--keep-days N]"
+	    " [--outbox-max N] [--ca-file FILE] [--drain] [--replay-dead |"
+	    " --check]",
+	.purpose = "Send what services want to be said in Slack, from"
+	    " api_message records, at the pace that Slack allows; pass all"
+	    " records on.",
+	.example = "slack-send --outbox outbox.db --drain < day.ndjson",
+	.options = option_list,
+};
+
+struct options {
+	struct stage_settings stage;
+	bool replays_dead;
+	bool checks;
+};
+
+static const char *
+check_url(const char *url)
+{
+	if ((strncmp(url, "http://", 7) != 0 &&
+	    strncmp(url, "https://", 8) != 0) || strlen(url) > 1000 ||
+	    strpbrk(url, "<>| \t\r\n") != NULL)
+		program_usage(&program,
+		    "--dashboard: expected http(s)://host[:port]: %s", url);
+	return url;
+}
+
+static void
+take_option(struct options *options, int key)
+{
+	struct stage_settings *stage = &options->stage;
+	struct outbox_settings *outbox = &stage->outbox;
+
+	switch (key) {
+	case 'o': outbox->path = optarg; break;
+	case 'i': stage->inbox = optarg; break;
+	case 'd':
+		outbox->digest_after_s = program_count(&program,
+		    "digest-after", optarg, 1, DAY_S);
+		break;
+	case 'D': stage->dashboard = check_url(optarg); break;
+	case 'g':
+		stage->give_up_ms = (int64_t)(1000 * program_seconds(&program,
+		    "give-up-after", optarg, 0.001, 365.0 * DAY_S));
+		break;
+	case 'k':
+		outbox->keep_s = DAY_S * program_count(&program, "keep-days",
+		    optarg, 1, 3650);
+		break;
+	case 'm':
+		outbox->open_max = program_count(&program, "outbox-max",
+		    optarg, 1, 1000000);
+		break;
+	case 'c': stage->ca_file = optarg; break;
+	case 'w': stage->drains = true; break;
+	case REPLAY_DEAD: options->replays_dead = true; break;
+	case 'C': options->checks = true; break;
+	}
+}
+
+static void
+parse_options(struct options *options, int argc, char *argv[])
+{
+	int key;
+
+	*options = (struct options){ .stage = {
+		.outbox = { .digest_after_s = 60, .open_max = 100000,
+		    .bytes_max = OUTBOX_BYTES_MAX, .keep_s = 7 * DAY_S },
+		.give_up_ms = DAY_S * 1000,
+	} };
+	while ((key = program_option(&program, argc, argv)) != -1)
+		take_option(options, key);
+	program_no_arguments(&program, argc, argv);
+	if (options->stage.outbox.path == NULL)
+		program_usage(&program, "--outbox FILE is needed");
+	if (options->replays_dead && options->checks)
+		program_usage(&program, "only one of --replay-dead and --check");
+}
+
+/* Whom to ask, and as whom. The caller frees the token. */
+static char *
+read_environment(struct stage_settings *stage)
+{
+	char *token = secret_get_token("SLACK_BOT_TOKEN", "SLACK_BOT_ULTRON");
+	const char *broadcast = getenv("ULTRON_ALLOW_BROADCAST");
+	const char *url = getenv("SLACK_API_URL"), *complaint;
+
+	stage->token = token;
+	stage->may_broadcast = broadcast != NULL && strcmp(broadcast, "1") == 0;
+	if (url == NULL || *url == '\0')
+		return token;
+	complaint = slack_api_complain(url);
+	if (complaint != NULL)
+		errx(EX_CONFIG, "SLACK_API_URL: %s", complaint);
+	stage->api_url = url;
+	return token;
+}
+
+static struct outbox *
+open_beside(const struct outbox_settings *settings, int *status)
+{
+	if (access(settings->path, F_OK) == -1) {
+		warn("%s", settings->path);
+		*status = errno == ENOENT ? EX_NOINPUT : EX_CONFIG;
+		return NULL;
+	}
+	return outbox_open(settings, status);
+}
+
+static int
+replay_dead(const struct outbox_settings *settings)
+{
+	int status = EX_OK;
+	struct outbox *outbox = open_beside(settings, &status);
+	int64_t count;
+
+	if (outbox == NULL)
+		return status;
+	count = outbox_replay_dead(outbox);
+	outbox_close(outbox);
+	if (count == -1)
+		return EX_TEMPFAIL;
+	warnx("%" PRId64 " messages are to be sent again%s", count,
+	    again_touch(settings->path) || count == 0 ? "" :
+	    " by the next start");
+	return EX_OK;
+}
+
+/* An outbox that is there must be one. */
+static int
+check(const struct outbox_settings *settings)
+{
+	int status = EX_OK;
+
+	if (access(settings->path, F_OK) == 0)
+		outbox_close(outbox_open(settings, &status));
+	return status;
+}
+
+static int
+send_messages(struct stage_settings *settings)
+{
+	if (settings->token == NULL && settings->drains)
+		errx(EX_CONFIG, "SLACK_BOT_TOKEN: not set, and --drain would"
+		    " wait for ever");
+	settings->outbox.is_ours = true;
+	return stage_run(settings);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options options;
+	int status;
+
+	parse_options(&options, argc, argv);
+
+	char *token = read_environment(&options.stage);
+
+	if (options.replays_dead)
+		status = replay_dead(&options.stage.outbox);
+	else if (options.checks)
+		status = check(&options.stage.outbox);
+	else
+		status = send_messages(&options.stage);
+	free(token);
+	if (signals_want_stop())
+		signals_die();
+	return status;
+}

@@ -1,0 +1,22 @@
+/* What a record asks to be said in Slack. */
+#ifndef SLACK_SEND_RELAY_H
+#define SLACK_SEND_RELAY_H
+
+#include <stdbool.h>
+
+#include "outbox.h"
+#include "record.h"
+
+#define RELAY_CHANNEL_BYTES_MAX 255
+#define RELAY_TITLE_BYTES_MAX 1024
+#define RELAY_ID_BYTES_MAX 128
+
+/*
+ * Put what an api_message asks for into the outbox; where it is wrong, or there
+ * is no room, the record fails. Returns whether the outbox has something to
+ * commit before the record is answered.
+ */
+bool relay_take(struct outbox *outbox, struct record *record,
+    bool may_broadcast);
+
+#endif
