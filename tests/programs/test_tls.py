@@ -244,6 +244,46 @@ def test_bodies_of_requests_come_whole(start, size):
             assert get(connection)[0] == 200
 
 
+class Inbox(threading.Thread):
+    """Takes what is handed in, as slack-reader does."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.lines = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.start()
+
+    def run(self):
+        peer, _ = self.socket.accept()
+        for line in peer.makefile("rb"):
+            self.lines.append(json.loads(line))
+            peer.sendall(b'{"ok":true,"seq":%d}\n' % len(self.lines))
+
+
+def test_messages_are_taken_over_kept_connections(start, tmp_path):
+    inbox = Inbox(tmp_path / "inbox.sock")
+    server = start("--inbox", tmp_path / "inbox.sock")
+    payloads = ["x" * 100, "y" * (7 * MIB), "z" * 20000]
+    with connect(server) as connection:
+        for payload in payloads:
+            body = json.dumps({"msg": {"channel": "ci", "text": "t", "title":
+                                       "T", "payload": payload}})
+            connection.sendall(
+                f"POST /ultronex/slack HTTP/1.1\r\nHost: localhost\r\n"
+                f"Authorization: {credentials()}\r\n"
+                f"Content-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.status == 200
+            assert json.loads(answer.read())["status"] == "triggered"
+    assert [line["payload"] for line in inbox.lines] == payloads
+    if not is_sanitized():
+        assert server.memory() < 8 * MIB
+
+
 def test_the_limit_of_an_address_holds(start):
     server = start("--per-address", 5)
     peers = [connect(server, source="127.0.0.2") for _ in range(8)]
