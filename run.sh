@@ -316,8 +316,10 @@ start_stage() { # STAGE
 	scanner) start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" ;;
 	classifier) start_kept "$1" --classes "$CLASSES" ;;
 	ws-broadcast)
-		start_kept "$1" --listen "$LISTEN" --run "$run" \
-			--stats "$STATE/stats.json" \
+		! is_live || set -- "$1" --inbox "$STATE/inbox.sock"
+		start_kept "$@" --listen "$LISTEN" --run "$run" \
+			--stats "$STATE/stats.json" --running "$running" \
+			--outbox "$STATE/outbox.db" \
 			--credentials "$STATE/credentials" $staying
 		;;
 	stats)
