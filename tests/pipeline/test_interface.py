@@ -85,8 +85,8 @@ def test_the_disk_is_full(pipeline):
 
 
 def test_a_replay_is_ready_and_takes_nothing(tmp_path):
-    with Pipeline(tmp_path, "--replay", DAY, "--offline", "--stay", "--speed",
-                  "max", env=CREDENTIALS) as one:
+    with Pipeline(tmp_path, "--replay", DAY, "--offline", "--speed", "60",
+                  env=CREDENTIALS) as one:
         wait_open(one)
         assert wait_ready(one.port, True)["slack"]["state"] == "replay"
         status, told = post(one.port, "nobody takes it")
