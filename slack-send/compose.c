@@ -3,20 +3,32 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "markup.h"
 #include "memory.h"
 #include "pretty.h"
 
 #define FENCE "```"
-#define FENCE_CHARACTERS 8		/* to close a code block and reopen it */
+#define PART_CHARACTERS (COMPOSE_CHARACTERS_MAX - 8)	/* FENCE\n ... \nFENCE */
 #define COMMENT_CHARACTERS 2500		/* of a text that goes as a file */
 #define FILENAME_LETTERS 60
 #define LINE_CHARACTERS 200		/* of a message in a digest */
 #define NAME_CHARACTERS 80		/* of a title in a digest */
-#define DIGEST_CHARACTERS 3500		/* without its frame */
+#define DIGEST_TALLIES_CHARACTERS 1500	/* a link and some lines fit behind */
 #define ELLIPSIS "\xe2\x80\xa6"
+
+static bool
+is_blank(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+static bool
+is_given(const char *text)
+{
+	return text != NULL && !is_blank(text);
+}
 
 static struct compose_post *
 add_post(struct compose *compose)
@@ -27,10 +39,12 @@ add_post(struct compose *compose)
 	return &compose->posts[compose->count++];
 }
 
+/* Slack takes no post without a letter. */
 static void
 add_text(struct compose *compose, struct buffer *text)
 {
-	add_post(compose)->text = xstrdup(buffer_string(text));
+	if (!is_blank(buffer_string(text)))
+		add_post(compose)->text = xstrdup(buffer_string(text));
 }
 
 void
@@ -46,12 +60,6 @@ compose_free(struct compose *compose)
 	}
 	free(compose->posts);
 	free(compose);
-}
-
-static bool
-is_given(const char *text)
-{
-	return text != NULL && *text != '\0';
 }
 
 /* --- text -----------------------------------------------------------------*/
@@ -85,37 +93,85 @@ append_head(struct buffer *out, const struct outbox_message *message,
 	markup_append(out, message->text, may_broadcast);
 }
 
-/* Cut a text into posts; a code block that is cut is closed and reopened. */
+/* Append a piece of text; a code block that is open at its end is closed. */
+static bool
+append_closed(struct buffer *out, const char *text, size_t length)
+{
+	bool is_in_code;
+
+	buffer_append(out, text, length);
+	is_in_code = markup_ends_in_code(buffer_string(out), out->length);
+	if (is_in_code && out->data[out->length - 1] != '\n')
+		buffer_append(out, "\n", 1);
+	if (is_in_code)
+		buffer_append_string(out, FENCE);
+	return is_in_code;
+}
+
+/* Where to cut so that no code block opens at the very end, if possible. */
+static size_t
+cut_before_fence(const char *text, size_t length)
+{
+	size_t end = length;
+
+	while (end > 0 && strchr(" \t\n", text[end - 1]) != NULL)
+		end--;
+	return end > 3 && text[length] != '\0' &&
+	    memcmp(text + end - 3, FENCE, 3) == 0 &&
+	    markup_ends_in_code(text, end) ? end - 3 : length;
+}
+
+/* What is left of a text, and whether it starts within a code block. */
+struct rest {
+	const char *text;
+	bool is_in_code;
+};
+
+/* Append the next post of it; a code block that was cut is opened again. */
+static void
+take_part(struct rest *rest, struct buffer *part)
+{
+	size_t length;
+
+	if (rest->is_in_code && strncmp(rest->text, FENCE, 3) == 0) {
+		rest->text += 3;	/* it was closed already */
+		rest->is_in_code = false;
+	}
+	length = markup_cut(rest->text, PART_CHARACTERS);
+	if (rest->is_in_code)
+		buffer_append_string(part, FENCE "\n");
+	else
+		length = cut_before_fence(rest->text, length);
+	rest->is_in_code = append_closed(part, rest->text, length);
+	rest->text += length;
+}
+
 static void
 add_parts(struct compose *compose, const char *text)
 {
-	bool is_in_code = false;
+	struct rest rest = { text, false };
 
-	while (*text != '\0') {
+	while (*rest.text != '\0') {
 		struct buffer part = { 0 };
-		size_t length = markup_cut(text,
-		    COMPOSE_CHARACTERS_MAX - FENCE_CHARACTERS);
 
-		if (is_in_code)
-			buffer_append_string(&part, FENCE "\n");
-		buffer_append(&part, text, length);
-		is_in_code = markup_ends_in_code(part.data, part.length);
-		if (is_in_code)
-			buffer_append_string(&part, "\n" FENCE);
+		take_part(&rest, &part);
 		add_text(compose, &part);
 		buffer_free(&part);
-		text += length;
 	}
 }
 
 static size_t
 count_parts(const char *text)
 {
+	struct rest rest = { text, false };
 	size_t count = 0;
 
-	for (; *text != '\0' && count <= COMPOSE_PARTS_MAX; count++)
-		text += markup_cut(text,
-		    COMPOSE_CHARACTERS_MAX - FENCE_CHARACTERS);
+	for (; *rest.text != '\0' && count <= COMPOSE_PARTS_MAX; count++) {
+		struct buffer part = { 0 };
+
+		take_part(&rest, &part);
+		buffer_free(&part);
+	}
 	return count;
 }
 
@@ -132,10 +188,9 @@ is_filename_letter(char letter)
 
 /* Made of the title; a row of other letters becomes one dash. */
 static char *
-make_filename(const char *title, const char *otherwise, const char *content)
+make_filename(const char *title, const char *otherwise, const char *ending)
 {
 	struct buffer name = { 0 };
-	const char *first = content + strspn(content, " \t\r\n");
 
 	for (; is_given(title) && name.length < FILENAME_LETTERS; title++) {
 		if (is_filename_letter(*title))
@@ -147,30 +202,30 @@ make_filename(const char *title, const char *otherwise, const char *content)
 		name.length--;
 	if (name.length == 0)
 		buffer_append_string(&name, otherwise);
-	buffer_append_string(&name, *first == '{' || *first == '[' ? ".json"
-	    : ".txt");
-	buffer_append(&name, "", 1);
+	buffer_append_string(&name, ending);
+	buffer_string(&name);
 	return name.data;
 }
 
+/* The post takes the content over. */
 static void
 add_file(struct compose *compose, const struct outbox_message *message,
-    const char *comment, const char *otherwise, const char *content)
+    const char *comment, const char *otherwise, struct buffer *content)
 {
 	struct compose_post *post = add_post(compose);
 	struct buffer title = { 0 };
+	bool is_json = pretty_is_json(buffer_string(content), content->length);
 
-	if (is_given(message->title))
-		markup_append_line(&title, message->title,
-		    COMPOSE_TITLE_CHARACTERS, false);
-	else
-		buffer_append_string(&title, otherwise);
-	post->text = xstrdup(comment);
-	post->filename = make_filename(message->title, otherwise, content);
-	post->title = xstrdup(buffer_string(&title));
-	post->content = xstrdup(content);
-	post->length = strlen(content);
-	buffer_free(&title);
+	markup_append_plain(&title, is_given(message->title) ? message->title
+	    : otherwise, COMPOSE_TITLE_CHARACTERS);
+	buffer_string(&title);
+	post->text = xstrdup(is_blank(comment) ? "" : comment);
+	post->filename = make_filename(message->title, otherwise,
+	    is_json ? ".json" : ".txt");
+	post->title = title.data;
+	post->content = content->data;
+	post->length = content->length;
+	*content = (struct buffer){ 0 };
 }
 
 /* A text of more than a few posts: its beginning, and all of it as a file. */
@@ -178,15 +233,12 @@ static void
 add_long_text(struct compose *compose, const struct outbox_message *message,
     const char *head)
 {
-	struct buffer comment = { 0 };
-	size_t length = markup_cut(head, COMMENT_CHARACTERS);
+	struct buffer comment = { 0 }, content = { 0 };
 
-	buffer_append(&comment, head, length);
-	if (markup_ends_in_code(head, length))
-		buffer_append_string(&comment, "\n" FENCE);
+	append_closed(&comment, head, markup_cut(head, COMMENT_CHARACTERS));
 	buffer_append_string(&comment, "\n" ELLIPSIS);
-	add_file(compose, message, buffer_string(&comment), "text",
-	    message->text);
+	buffer_append_string(&content, message->text);
+	add_file(compose, message, buffer_string(&comment), "text", &content);
 	buffer_free(&comment);
 }
 
@@ -205,19 +257,27 @@ is_short(const char *payload)
 
 /* Show it below the text; returns false where it does not fit in. */
 static bool
-append_payload(struct buffer *head, const char *payload)
+append_payload(struct buffer *head, const struct buffer *payload)
 {
-	size_t before = head->length;
+	size_t before = head->length, length = payload->length;
+	char *shown;
 
-	if (!is_short(payload) ||
+	while (length > 0 && strchr("\r\n", payload->data[length - 1]) != NULL)
+		length--;
+	if (length > 4 * COMPOSE_INLINE_CHARACTERS ||	/* of UTF-8 */
 	    markup_ends_in_code(head->data, head->length))
 		return false;
-	if (head->length > 0)
-		buffer_append(head, "\n", 1);
-	buffer_append_string(head, FENCE "\n");
-	markup_append_code(head, payload);
-	buffer_append_string(head, "\n" FENCE);
-	if (markup_count(buffer_string(head)) <= COMPOSE_CHARACTERS_MAX)
+	shown = xstrndup(payload->data, length);
+	if (is_short(shown)) {
+		if (before > 0 && head->data[before - 1] != '\n')
+			buffer_append(head, "\n", 1);
+		buffer_append_string(head, FENCE "\n");
+		markup_append_code(head, shown);
+		buffer_append_string(head, "\n" FENCE);
+	}
+	free(shown);
+	if (head->length > before &&
+	    markup_count(buffer_string(head)) <= COMPOSE_CHARACTERS_MAX)
 		return true;
 	head->length = before;
 	return false;
@@ -236,7 +296,7 @@ add_head(struct compose *compose, const struct outbox_message *message,
 /* With a file of its own; the text is its comment where it may. */
 static void
 add_payload(struct compose *compose, const struct outbox_message *message,
-    struct buffer *head, const char *payload)
+    struct buffer *head, struct buffer *payload)
 {
 	const char *comment = buffer_string(head);
 
@@ -247,6 +307,15 @@ add_payload(struct compose *compose, const struct outbox_message *message,
 	add_file(compose, message, comment, "payload", payload);
 }
 
+static void
+read_payload(struct buffer *payload, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (!pretty_append(payload, text, length))
+		buffer_append(payload, text, length);
+}
+
 struct compose *
 compose_message(const struct outbox_message *message, bool may_broadcast)
 {
@@ -254,18 +323,14 @@ compose_message(const struct outbox_message *message, bool may_broadcast)
 	struct buffer head = { 0 }, payload = { 0 };
 
 	append_head(&head, message, may_broadcast);
-	if (is_given(message->payload) && !pretty_append(&payload,
-	    message->payload, strlen(message->payload)))
-		buffer_append_string(&payload, message->payload);
-	if (payload.length > 0 &&
-	    !append_payload(&head, buffer_string(&payload)))
-		add_payload(compose, message, &head, buffer_string(&payload));
-	else if (head.length > 0)
+	if (is_given(message->payload))
+		read_payload(&payload, message->payload);
+	if (payload.length > 0 && !append_payload(&head, &payload))
+		add_payload(compose, message, &head, &payload);
+	else
 		add_head(compose, message, &head);
-	if (compose->count == 0) {
-		buffer_append_string(&head, "_(an empty message)_");
-		add_text(compose, &head);
-	}
+	if (compose->count == 0)
+		add_post(compose)->text = xstrdup("_(an empty message)_");
 	buffer_free(&head);
 	buffer_free(&payload);
 	return compose;
@@ -273,79 +338,103 @@ compose_message(const struct outbox_message *message, bool may_broadcast)
 
 /* --- digests --------------------------------------------------------------*/
 
-static void
-append_time(struct buffer *out, int64_t us)
-{
-	time_t seconds = (time_t)(us / 1000000);
-	struct tm utc;
+static const struct {
+	const char *class, *emoji;
+} looks[] = {
+	{ "danger", ":x:" },
+	{ "warning", ":warning:" },
+	{ "success", ":white_check_mark:" },
+};
 
-	gmtime_r(&seconds, &utc);
-	buffer_printf(out, "%02d:%02d:%02d", utc.tm_hour, utc.tm_min,
-	    utc.tm_sec);
+/* For a class, a bullet where there is none. */
+static const char *
+find_emoji(const char *class)
+{
+	for (size_t i = 0; class != NULL && i < sizeof looks / sizeof *looks;
+	    i++)
+		if (strcmp(class, looks[i].class) == 0)
+			return looks[i].emoji;
+	return "\xe2\x80\xa2";
 }
 
+/* The day stands there once if it is the same one. */
 static void
-append_count(struct buffer *out, const char *emoji, const char *class,
-    int64_t count, const char **separator)
+append_span(struct buffer *out, int64_t first_us, int64_t last_us)
 {
-	if (count == 0)
-		return;
-	buffer_printf(out, "%s%s %" PRId64 " %s", *separator, emoji, count,
-	    class);
-	*separator = ", ";
+	char first[CLOCK_TEXT_BYTES], last[CLOCK_TEXT_BYTES];
+	bool is_same_day;
+
+	clock_format(first_us, first);
+	clock_format(last_us, last);
+	is_same_day = strncmp(first, last, 10) == 0;
+	buffer_printf(out, "%.10s %.8s to ", first, first + 11);
+	if (!is_same_day)
+		buffer_printf(out, "%.10s ", last);
+	buffer_printf(out, "%.8s UTC", last + 11);
 }
 
 static void
 append_classes(struct buffer *out, const struct outbox_digest *digest)
 {
+	const int64_t counts[] = { digest->danger, digest->warning,
+		digest->success };
 	const char *separator = "\n";
 
-	append_count(out, ":x:", "danger", digest->danger, &separator);
-	append_count(out, ":warning:", "warning", digest->warning, &separator);
-	append_count(out, ":white_check_mark:", "success", digest->success,
-	    &separator);
+	for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
+		if (counts[i] == 0)
+			continue;
+		buffer_printf(out, "%s%s %" PRId64 " %s", separator,
+		    looks[i].emoji, counts[i], looks[i].class);
+		separator = ", ";
+	}
 }
 
 /* A digest is one post: a line that makes it too long is left out. */
-static void
-append_if_it_fits(struct buffer *out, struct buffer *line)
+static bool
+append_if_it_fits(struct buffer *out, struct buffer *line, size_t most)
 {
-	if (markup_count(buffer_string(out)) +
-	    markup_count(buffer_string(line)) <= DIGEST_CHARACTERS)
+	bool fits = markup_count(buffer_string(out)) +
+	    markup_count(buffer_string(line)) <= most;
+
+	if (fits)
 		buffer_append(out, line->data, line->length);
 	buffer_free(line);
+	return fits;
 }
 
-static void
-append_tally(struct buffer *out, const struct outbox_tally *tally)
+static bool
+append_tally(struct buffer *out, const struct outbox_tally *tally,
+    size_t most)
 {
 	struct buffer line = { 0 };
 
-	buffer_printf(&line, "\n\xe2\x80\xa2 %" PRId64 " \xc3\x97 ",
-	    tally->messages);
+	buffer_printf(&line, "\n%s %" PRId64 " \xc3\x97 ",
+	    find_emoji(tally->class), tally->messages);
 	markup_append_line(&line, is_given(tally->title) ? tally->title
 	    : "(no title)", NAME_CHARACTERS, false);
-	if (is_given(tally->class))
-		buffer_printf(&line, " (%s)", tally->class);
-	append_if_it_fits(out, &line);
+	return append_if_it_fits(out, &line, most);
 }
 
 static void
-append_tallies(struct buffer *out, const struct outbox_digest *digest)
+append_tallies(struct buffer *out, const struct outbox_digest *digest,
+    size_t most)
 {
+	int64_t rest = digest->rest;
+
 	for (size_t i = 0; i < digest->tally_count; i++)
-		append_tally(out, &digest->tallies[i]);
-	if (digest->rest > 0)
-		buffer_printf(out, "\n\xe2\x80\xa2 %" PRId64 " others",
-		    digest->rest);
+		if (!append_tally(out, &digest->tallies[i], most))
+			rest += digest->tallies[i].messages;
+	if (rest > 0)
+		buffer_printf(out, "\n\xe2\x80\xa2 %" PRId64 " others", rest);
 }
 
-static void
-append_line(struct buffer *out, const struct outbox_line *message)
+static bool
+append_line(struct buffer *out, const char *heading,
+    const struct outbox_line *message)
 {
 	struct buffer line = { 0 };
 
-	buffer_append_string(&line, "\n> ");
+	buffer_printf(&line, "%s\n> %s ", heading, find_emoji(message->class));
 	if (is_given(message->title)) {
 		markup_append_line(&line, message->title, NAME_CHARACTERS,
 		    false);
@@ -353,18 +442,16 @@ append_line(struct buffer *out, const struct outbox_line *message)
 	}
 	markup_append_line(&line, is_given(message->text) ? message->text : "",
 	    LINE_CHARACTERS, false);
-	append_if_it_fits(out, &line);
+	return append_if_it_fits(out, &line, COMPOSE_CHARACTERS_MAX);
 }
 
 static void
-append_lines(struct buffer *out, const char *name,
+append_lines(struct buffer *out, const char *heading,
     const struct outbox_line *lines, size_t count)
 {
-	if (count == 0)
-		return;
-	buffer_printf(out, "\n_%s_", name);
 	for (size_t i = 0; i < count; i++)
-		append_line(out, &lines[i]);
+		if (append_line(out, heading, &lines[i]))
+			heading = "";
 }
 
 static void
@@ -382,16 +469,22 @@ static void
 append_link(struct buffer *out, const struct outbox_digest *digest,
     const char *dashboard)
 {
-	if (dashboard == NULL)
+	struct buffer line = { 0 };
+	size_t length;
+
+	if (!is_given(dashboard))
 		return;
-	buffer_printf(out, "\n<%.*s/ultronex/stream?channel=",
-	    (int)(strlen(dashboard) -
-	    (dashboard[strlen(dashboard) - 1] == '/')), dashboard);
-	append_encoded(out, digest->channel);
+	length = strlen(dashboard);
+	length -= dashboard[length - 1] == '/';
+	buffer_append_string(&line, "\n<");
+	buffer_append(&line, dashboard, length);
+	buffer_append_string(&line, "/ultronex/stream?channel=");
+	append_encoded(&line, digest->channel);
 	if (digest->first_seq > 0)
-		buffer_printf(out, "&amp;from=%" PRId64 "&amp;to=%" PRId64,
+		buffer_printf(&line, "&amp;from=%" PRId64 "&amp;to=%" PRId64,
 		    digest->first_seq, digest->last_seq);
-	buffer_append_string(out, "|Each of them is on the dashboard>");
+	buffer_append_string(&line, "|Each of them is on the dashboard>");
+	append_if_it_fits(out, &line, COMPOSE_CHARACTERS_MAX);
 }
 
 struct compose *
@@ -403,15 +496,13 @@ compose_digest(const struct outbox_digest *digest, const char *dashboard)
 	buffer_printf(&text, "*%" PRId64 " message%s* came faster than they"
 	    " can be shown here, ", digest->messages,
 	    digest->messages == 1 ? "" : "s");
-	append_time(&text, digest->first_us);
-	buffer_append_string(&text, " to ");
-	append_time(&text, digest->last_us);
-	buffer_append_string(&text, " UTC");
+	append_span(&text, digest->first_us, digest->last_us);
 	append_classes(&text, digest);
-	append_tallies(&text, digest);
+	append_tallies(&text, digest, DIGEST_TALLIES_CHARACTERS);
 	append_link(&text, digest, dashboard);
-	append_lines(&text, "the first", digest->first, digest->first_count);
-	append_lines(&text, "the last", digest->last, digest->last_count);
+	append_lines(&text, "\n_the first_", digest->first,
+	    digest->first_count);
+	append_lines(&text, "\n_the last_", digest->last, digest->last_count);
 	add_text(compose, &text);
 	buffer_free(&text);
 	return compose;

@@ -7,16 +7,20 @@
 
 #define FENCE "```"
 #define ZERO_WIDTH_SPACE "\xe2\x80\x8b"
+#define ELLIPSIS "\xe2\x80\xa6"
 
 static const char *const audiences[] = { "channel", "here", "everyone" };
 
+/* What looks like an @ to people, and perhaps to a client one day. */
+static const char *const ats[] = { "@", "\xef\xbc\xa0", "\xef\xb9\xab" };
+
+/* Other scripts put no blank before or behind a name. */
 static bool
 is_word_letter(char letter)
 {
 	return (letter >= 'a' && letter <= 'z') ||
 	    (letter >= 'A' && letter <= 'Z') ||
-	    (letter >= '0' && letter <= '9') || letter == '_' ||
-	    (unsigned char)letter >= 0x80;
+	    (letter >= '0' && letter <= '9') || letter == '_';
 }
 
 /* The audience whose name stands there, whole, or NULL. */
@@ -58,33 +62,54 @@ measure_token(const char *text)
 	return strlen(audience) + 3;
 }
 
+/* The bytes of an @ of whatever width, or 0. */
+static size_t
+measure_at(const char *text)
+{
+	for (size_t i = 0; i < sizeof ats / sizeof ats[0]; i++)
+		if (strncmp(text, ats[i], strlen(ats[i])) == 0)
+			return strlen(ats[i]);
+	return 0;
+}
+
 /* @channel: harmless, or what it means. Returns how much of text that was. */
 static size_t
 append_at(struct buffer *out, const char *text, bool may_broadcast)
 {
-	const char *audience = find_audience(text + 1);
+	size_t at = measure_at(text);
+	const char *audience = find_audience(text + at);
 
-	if (audience == NULL) {
-		buffer_append(out, text, 1);
-		return 1;
-	}
-	if (may_broadcast) {
+	if (audience != NULL && may_broadcast && at == 1) {
 		buffer_printf(out, "<!%s>", audience);
-		return 1 + strlen(audience);
+		return at + strlen(audience);
 	}
-	buffer_append_string(out, "@" ZERO_WIDTH_SPACE);
-	return 1;
+	buffer_append(out, text, at);
+	if (audience != NULL)
+		buffer_append_string(out, ZERO_WIDTH_SPACE);
+	return at;
 }
 
-static bool
-is_shown(char letter)
+/*
+ * Append the text without control characters: left out further on they might
+ * hide an @channel. Whatever ends a line becomes LF.
+ */
+static void
+append_printable(struct buffer *out, const char *text)
 {
-	return (unsigned char)letter >= ' ' ? letter != 0x7f
-	    : letter == '\n' || letter == '\t';
+	for (; *text != '\0'; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '\r' && text[1] != '\n')
+			buffer_append(out, "\n", 1);
+		else if (byte == '\n' || byte == '\t' ||
+		    (byte >= ' ' && byte != 0x7f))
+			buffer_append(out, text, 1);
+	}
 }
 
-void
-markup_append(struct buffer *out, const char *text, bool may_broadcast)
+/* Append printable text, escaped. */
+static void
+append_escaped(struct buffer *out, const char *text, bool may_broadcast)
 {
 	char before = ' ';
 
@@ -93,54 +118,103 @@ markup_append(struct buffer *out, const char *text, bool may_broadcast)
 		const char *entity = find_entity(*text);
 		size_t used = token > 0 ? token : 1;
 
-		if (token > 0)
-			buffer_append(out, text, token);
-		else if (entity != NULL)
+		if (entity != NULL && token == 0)
 			buffer_append_string(out, entity);
-		else if (*text == '@' && !is_word_letter(before))
+		else if (measure_at(text) > 0 && !is_word_letter(before))
 			used = append_at(out, text, may_broadcast);
-		else if (is_shown(*text))
-			buffer_append(out, text, 1);
+		else
+			buffer_append(out, text, used);
 		before = text[used - 1];
 		text += used;
 	}
 }
 
 void
-markup_append_line(struct buffer *out, const char *text, size_t most,
-    bool may_broadcast)
+markup_append(struct buffer *out, const char *text, bool may_broadcast)
 {
-	struct buffer line = { 0 };
-	size_t at = 0, length = strlen(text);
+	struct buffer printable = { 0 };
+
+	append_printable(&printable, text);
+	append_escaped(out, buffer_string(&printable), may_broadcast);
+	buffer_free(&printable);
+}
+
+/* A blank for each control character, none at the start. */
+static void
+append_on_one_line(struct buffer *line, const char *text, size_t most)
+{
+	size_t at = strspn(text, " \t\r\n"), length = strlen(text);
 
 	for (; most > 0 && at < length; most--) {
 		size_t character = utf8_character(text + at, length - at);
 
 		if (character == 0)
 			character = 1;
-		if (character == 1 && (unsigned char)text[at] <= ' ')
-			buffer_append(&line, " ", 1);
+		if (character == 1 && ((unsigned char)text[at] <= ' ' ||
+		    text[at] == 0x7f))
+			buffer_append(line, " ", 1);
 		else
-			buffer_append(&line, text + at, character);
+			buffer_append(line, text + at, character);
 		at += character;
 	}
 	if (at < length)
-		buffer_append_string(&line, "\xe2\x80\xa6");	/* ... */
-	markup_append(out, buffer_string(&line), may_broadcast);
+		buffer_append_string(line, ELLIPSIS);
+	while (line->length > 0 && line->data[line->length - 1] == ' ')
+		line->length--;
+}
+
+void
+markup_append_plain(struct buffer *out, const char *text, size_t most)
+{
+	struct buffer line = { 0 };
+
+	append_on_one_line(&line, text, most);
+	buffer_append(out, line.data, line.length);
 	buffer_free(&line);
+}
+
+/* Break what would open a code block, in which the lines below would end. */
+static void
+append_without_fences(struct buffer *out, const char *text)
+{
+	const char *fence;
+
+	while ((fence = strstr(text, FENCE)) != NULL) {
+		buffer_append(out, text, (size_t)(fence - text) + 2);
+		buffer_append_string(out, ZERO_WIDTH_SPACE);
+		text = fence + 2;
+	}
+	buffer_append_string(out, text);
+}
+
+void
+markup_append_line(struct buffer *out, const char *text, size_t most,
+    bool may_broadcast)
+{
+	struct buffer line = { 0 }, harmless = { 0 };
+
+	append_on_one_line(&line, text, most);
+	append_without_fences(&harmless, buffer_string(&line));
+	append_escaped(out, buffer_string(&harmless), may_broadcast);
+	buffer_free(&line);
+	buffer_free(&harmless);
 }
 
 void
 markup_append_code(struct buffer *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		const char *entity = find_entity(*text);
+	struct buffer printable = { 0 };
+
+	append_printable(&printable, text);
+	for (const char *at = buffer_string(&printable); *at != '\0'; at++) {
+		const char *entity = find_entity(*at);
 
 		if (entity != NULL)
 			buffer_append_string(out, entity);
-		else if (is_shown(*text))
-			buffer_append(out, text, 1);
+		else
+			buffer_append(out, at, 1);
 	}
+	buffer_free(&printable);
 }
 
 size_t
@@ -153,12 +227,14 @@ markup_count(const char *text)
 	return count;
 }
 
-/* What is not to be cut: an entity, a <...>, a character. Its bytes. */
+/* Bytes that are not to be cut: an entity, a <...>, a fence, a character. */
 static size_t
 measure_unit(const char *text)
 {
 	size_t length = 1;
 
+	if (strncmp(text, FENCE, 3) == 0)
+		return 3;
 	if (*text == '&' && strcspn(text, ";") <= 4)
 		return strcspn(text, ";") + 1;
 	if (*text == '<' && strcspn(text, ">") <= 10)

@@ -9,14 +9,18 @@
 
 /*
  * Append text that a stranger wrote so that Slack shows it as it is: & < > are
- * escaped, @channel, @here and @everyone notify nobody. With may_broadcast
- * they do, also as <!channel> and so on. Control characters are left out.
+ * escaped, @channel, @here and @everyone notify nobody, disguised neither.
+ * With may_broadcast they do, also as <!channel> and so on. Control characters
+ * are left out.
  */
 void markup_append(struct buffer *out, const char *text, bool may_broadcast);
 
-/* The same on one line, cut after so many characters. */
+/* The same on one line, cut after so many characters; no code block opens. */
 void markup_append_line(struct buffer *out, const char *text, size_t most,
     bool may_broadcast);
+
+/* As people see it where nothing is markup, on one line, cut as well. */
+void markup_append_plain(struct buffer *out, const char *text, size_t most);
 
 /* What stands in a code block: & < > are escaped, no more. */
 void markup_append_code(struct buffer *out, const char *text);
@@ -27,7 +31,7 @@ size_t markup_count(const char *text);
 /*
  * How many bytes of the text go into a piece of so many characters: up to the
  * end of a line or a word, where that is not too early, and never a part of a
- * character, an entity or a <...>. At least 1.
+ * character, an entity, a fence or a <...>. At least 1.
  */
 size_t markup_cut(const char *text, size_t most);
 

@@ -6,9 +6,8 @@
 
 #define INDENT 2
 
-/* Is it an object or an array, in the strict sense of json_scan? */
-static bool
-is_container(const char *json, size_t length)
+bool
+pretty_is_json(const char *json, size_t length)
 {
 	struct json_index index = { 0 };
 	struct buffer object = { 0 };
@@ -108,11 +107,11 @@ pretty_append(struct buffer *out, const char *json, size_t length)
 {
 	size_t before = out->length, depth = 0, used;
 
-	if (!is_container(json, length))
+	if (!pretty_is_json(json, length))
 		return false;
 	for (size_t at = 0; at < length; at += used) {
 		used = append_token(out, json + at, &depth);
-		if (used == 0) {
+		if (used == 0 || out->length - before > PRETTY_BYTES_MAX) {
 			out->length = before;
 			return false;
 		}
