@@ -865,6 +865,7 @@ open_keeper(struct keeper *keeper)
 	keeper->window = window_new(keeper->options->name,
 	    keeper->options->window_bytes);
 	keeper->downstream = downstream_new();
+	downstream_wait_for_room(keeper->downstream);
 	if (keeper->options->begins_line)
 		buffer_append(downstream_lines(keeper->downstream), "\n", 1);
 	keeper->stage = (struct stage){ .command = keeper->options->command,

@@ -21,6 +21,7 @@ struct downstream {
 	ssize_t (*write)(const char *bytes, size_t length);
 	bool is_open;
 	int reported;		/* the failure that was reported last */
+	bool waits_for_room;	/* a full disk is not ours to report */
 	struct buffer lines;
 	size_t written;		/* of the lines */
 };
@@ -93,6 +94,12 @@ downstream_free(struct downstream *downstream)
 	free(downstream);
 }
 
+void
+downstream_wait_for_room(struct downstream *downstream)
+{
+	downstream->waits_for_room = true;
+}
+
 struct buffer *
 downstream_lines(struct downstream *downstream)
 {
@@ -128,10 +135,18 @@ forget_written(struct downstream *downstream)
 	}
 }
 
+static bool
+is_for_caller(const struct downstream *downstream, int error)
+{
+	return error == EPIPE || (downstream->waits_for_room &&
+	    (error == ENOSPC || error == EDQUOT || error == EFBIG));
+}
+
 static int
 report_failure(struct downstream *downstream, int error)
 {
-	if (error != EPIPE && error != downstream->reported)
+	if (!is_for_caller(downstream, error) &&
+	    error != downstream->reported)
 		warn("write standard output");
 	downstream->reported = error;
 	errno = error;

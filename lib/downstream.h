@@ -15,6 +15,9 @@ struct downstream;
 struct downstream *downstream_new(void);
 void downstream_free(struct downstream *downstream);
 
+/* From now on a full disk is not reported: the caller waits and says so. */
+void downstream_wait_for_room(struct downstream *downstream);
+
 /* Where lines to be passed on are appended. */
 struct buffer *downstream_lines(struct downstream *downstream);
 
