@@ -38,6 +38,8 @@
 struct spool {
 	struct spool_limits limits;
 	bool is_read_only;
+	const char *path;
+	int missing;		/* why there is no folder; told when needed */
 	int folder;		/* descriptors; -1 where there is no folder */
 	int ids;
 	int tmp;
@@ -356,9 +358,10 @@ spool_open_read_only(const char *path)
 
 	spool->is_read_only = true;
 	spool->tmp = -1;
+	spool->path = path;
 	spool->folder = open_folder(AT_FDCWD, path);
 	if (spool->folder == -1)
-		warn("open the spool %s", path);
+		spool->missing = errno;
 	spool->ids = open_folder(spool->folder, "ids");
 	return spool;
 }
@@ -435,12 +438,24 @@ find_on_disk(const struct spool *spool, struct spooled *found)
 	return true;
 }
 
+/* Once, and only where a file is wanted. */
+static void
+report_missing(struct spool *spool)
+{
+	if (spool->missing == 0)
+		return;
+	warnx("no files come from the spool %s: %s", spool->path,
+	    strerror(spool->missing));
+	spool->missing = 0;
+}
+
 bool
 spool_find(struct spool *spool, const char *id, struct spooled *found)
 {
 	unsigned char digest[DIGEST_BYTES];
 
 	*found = (struct spooled){ 0 };
+	report_missing(spool);
 	if (!spool_is_id(id) || !read_link(spool, id, found->name, digest))
 		return false;
 	return spool->is_read_only ? find_on_disk(spool, found)

@@ -36,7 +36,10 @@ struct spooled {
  */
 struct spool *spool_open(const char *path, const struct spool_limits *limits);
 
-/* Open it to look only: nothing is made, changed or removed, ever. */
+/*
+ * Open it to look only: nothing is made, changed or removed, ever. The path is
+ * borrowed. A spool that is not there is reported when a file is wanted.
+ */
 struct spool *spool_open_read_only(const char *path);
 
 void spool_free(struct spool *spool);

@@ -985,6 +985,20 @@ def test_offline_a_link_leads_to_the_spool_only(spool, target):
     assert fetched["reason"] == "not in the spool"
 
 
+def test_offline_a_spool_that_is_not_there_is_told_when_it_is_needed(spool):
+    lines = to_lines([{"type": "message"}, record({"mode": "tombstone"})])
+    done = run_program("attach-fetch", "--offline", "--spool", spool,
+                       stdin=lines)
+    assert done.returncode == 0 and done.stderr == b""
+    lines += to_lines([record(file_object(name, "https://slack.com/f"))
+                       for name in ("F1", "F2")])
+    done = run_program("attach-fetch", "--offline", "--spool", spool,
+                       stdin=lines)
+    assert done.stderr.decode() == (
+        f"attach-fetch: no files come from the spool {spool}: No such file or"
+        " directory\n")
+
+
 def test_offline_needs_no_spool(spool):
     fetched = only(fetch([record(file_object("F1", "https://slack.com/f"))],
                          spool, "--offline"))
