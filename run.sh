@@ -33,6 +33,7 @@ EX_NOINPUT=66
 EX_UNAVAILABLE=69
 EX_NOPERM=77
 EX_CONFIG=78
+DESCRIPTORS_LEAST=64
 
 usage() {
 	cat <<-'END'
@@ -170,6 +171,15 @@ read_config() {
 		*) take_setting "$line" "$number" ;;
 		esac
 	done <"$config"
+}
+
+# With fewer anything may fail, and would blame what is innocent.
+check_descriptors() {
+	# shellcheck disable=SC3045  # dash and busybox have it
+	files=$(ulimit -n)
+	[ "$files" = unlimited ] || [ "$files" -ge "$DESCRIPTORS_LEAST" ] ||
+		fail "$EX_UNAVAILABLE" "only $files files may be open at a time," \
+			"$DESCRIPTORS_LEAST are needed: see ulimit -n"
 }
 
 # Secrets reach the programs that need them, no other child (see become).
@@ -937,6 +947,7 @@ main() {
 	fi
 	# shellcheck disable=SC3045  # so that no core holds a secret
 	ulimit -c 0
+	check_descriptors
 	if [ -r "$config" ]; then
 		read_config
 	fi

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -443,6 +444,19 @@ def test_check_reports_all_errors_in_one_pass(tmp_path):
         assert expected in said
     assert done.stdout == b""
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("files", [12, 40])
+def test_few_descriptors_are_not_blamed_on_the_configuration(tmp_path, files):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    done = subprocess.run(
+        [ROOT / "run.sh", "--replay", DAY, "--state", tmp_path / "state"],
+        capture_output=True, text=True, timeout=20, check=False,
+        preexec_fn=limit)
+    assert done.returncode == 69 and done.stdout == ""
+    assert done.stderr == (f"run.sh: only {files} files may be open at a time,"
+                           " 64 are needed: see ulimit -n\n")
 
 
 def test_check_is_silent_about_a_good_configuration(tmp_path):
