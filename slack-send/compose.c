@@ -307,15 +307,6 @@ add_payload(struct compose *compose, const struct outbox_message *message,
 	add_file(compose, message, comment, "payload", payload);
 }
 
-static void
-read_payload(struct buffer *payload, const char *text)
-{
-	size_t length = strlen(text);
-
-	if (!pretty_append(payload, text, length))
-		buffer_append(payload, text, length);
-}
-
 struct compose *
 compose_message(const struct outbox_message *message, bool may_broadcast)
 {
@@ -324,7 +315,7 @@ compose_message(const struct outbox_message *message, bool may_broadcast)
 
 	append_head(&head, message, may_broadcast);
 	if (is_given(message->payload))
-		read_payload(&payload, message->payload);
+		buffer_append_string(&payload, message->payload);
 	if (payload.length > 0 && !append_payload(&head, &payload))
 		add_payload(compose, message, &head, &payload);
 	else

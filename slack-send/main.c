@@ -11,6 +11,7 @@
  *	store		the SQLite file under it
  *	reports		outcomes and troubles, told by the inbox
  *	again		woken by --replay-dead
+ *	dry_run		--dry-run: all that, but told only
  */
 #include <err.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "again.h"
+#include "dry_run.h"
 #include "program.h"
 #include "secret.h"
 #include "signals.h"
@@ -31,6 +33,7 @@
 
 #define DAY_S (24 * 60 * 60)
 #define REPLAY_DEAD 0x1000
+#define DRY_RUN 0x1001
 
 static const struct program_option option_list[] = {
 	{ "outbox", 'o', "FILE", "where messages wait (needed)" },
@@ -43,6 +46,7 @@ static const struct program_option option_list[] = {
 	{ "ca-file", 'c', "FILE", "trust these authorities, not the system's" },
 	{ "drain", 'w', NULL, "at end of input wait until all is through" },
 	{ "replay-dead", REPLAY_DEAD, NULL, "send again what failed, and exit" },
+	{ "dry-run", DRY_RUN, NULL, "print the requests, not the records" },
 	{ "check", 'C', NULL, "look at the configuration only" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -52,7 +56,7 @@ static const struct program program = {
 	.synopsis = "--outbox FILE [--inbox SOCKET] [--digest-after SECONDS]"
 	    " [--dashboard URL] [--give-up-after SECONDS] [--keep-days N]"
 	    " [--outbox-max N] [--ca-file FILE] [--drain] [--replay-dead |"
-	    " --check]",
+	    " --check] | --dry-run",
 	.purpose = "Send what services want to be said in Slack, from"
 	    " api_message records, at the pace that Slack allows; pass all"
 	    " records on.",
@@ -64,6 +68,7 @@ struct options {
 	struct stage_settings stage;
 	bool replays_dead;
 	bool checks;
+	bool is_dry;
 };
 
 static const char *
@@ -106,6 +111,7 @@ take_option(struct options *options, int key)
 	case 'c': stage->ca_file = optarg; break;
 	case 'w': stage->drains = true; break;
 	case REPLAY_DEAD: options->replays_dead = true; break;
+	case DRY_RUN: options->is_dry = true; break;
 	case 'C': options->checks = true; break;
 	}
 }
@@ -123,10 +129,19 @@ parse_options(struct options *options, int argc, char *argv[])
 	while ((key = program_option(&program, argc, argv)) != -1)
 		take_option(options, key);
 	program_no_arguments(&program, argc, argv);
-	if (options->stage.outbox.path == NULL)
+	if (options->stage.outbox.path == NULL && !options->is_dry)
 		program_usage(&program, "--outbox FILE is needed");
-	if (options->replays_dead && options->checks)
-		program_usage(&program, "only one of --replay-dead and --check");
+	if (options->replays_dead + options->checks + options->is_dry > 1)
+		program_usage(&program, "only one of --replay-dead, --check"
+		    " and --dry-run");
+}
+
+static bool
+may_broadcast(void)
+{
+	const char *broadcast = getenv("ULTRON_ALLOW_BROADCAST");
+
+	return broadcast != NULL && strcmp(broadcast, "1") == 0;
 }
 
 /* Whom to ask, and as whom. The caller frees the token. */
@@ -134,11 +149,10 @@ static char *
 read_environment(struct stage_settings *stage)
 {
 	char *token = secret_get_token("SLACK_BOT_TOKEN", "SLACK_BOT_ULTRON");
-	const char *broadcast = getenv("ULTRON_ALLOW_BROADCAST");
 	const char *url = getenv("SLACK_API_URL"), *complaint;
 
 	stage->token = token;
-	stage->may_broadcast = broadcast != NULL && strcmp(broadcast, "1") == 0;
+	stage->may_broadcast = may_broadcast();
 	if (url == NULL || *url == '\0')
 		return token;
 	complaint = slack_api_complain(url);
@@ -206,6 +220,8 @@ main(int argc, char *argv[])
 	int status;
 
 	parse_options(&options, argc, argv);
+	if (options.is_dry)
+		return dry_run(may_broadcast());
 
 	char *token = read_environment(&options.stage);
 

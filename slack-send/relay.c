@@ -5,6 +5,7 @@
 
 #include "compose.h"
 #include "memory.h"
+#include "pretty.h"
 #include "utf8.h"
 
 #define API_MESSAGE "\"api_message\""
@@ -63,12 +64,13 @@ copy_title(struct record *record)
 	return xstrndup(title, utf8_floor(title, RELAY_TITLE_BYTES_MAX));
 }
 
-/* A string as it is, anything else as it was written; NULL where there is
- * nothing. */
+/* A string as it is, anything else laid out for people where it can be; NULL
+ * where there is nothing. */
 static char *
 copy_payload(struct record *record)
 {
 	const char *text = record_string(record, RECORD_PAYLOAD), *bytes;
+	struct buffer pretty = { 0 };
 	size_t length;
 
 	if (text != NULL)
@@ -76,7 +78,10 @@ copy_payload(struct record *record)
 	if (!record_raw(record, RECORD_PAYLOAD, &bytes, &length) ||
 	    (length == 4 && memcmp(bytes, "null", 4) == 0))
 		return NULL;
-	return xstrndup(bytes, length);
+	if (!pretty_append(&pretty, bytes, length))
+		buffer_append(&pretty, bytes, length);
+	buffer_string(&pretty);
+	return pretty.data;
 }
 
 /* The class, where it is one that we know. */
@@ -111,41 +116,54 @@ count_posts(const struct outbox_message *message, bool may_broadcast)
 	return count;
 }
 
-static void
-add(struct outbox *outbox, struct record *record, bool may_broadcast)
+bool
+relay_read(struct relay *relay, struct record *record, const char **complaint)
 {
-	const char *text = record_string(record, RECORD_TEXT);
-	char *title = copy_title(record), *payload = copy_payload(record);
-	struct outbox_message message = {
+	const char *text;
+
+	*complaint = NULL;
+	if (!is_api_message(record))
+		return false;
+	*complaint = complain(record);
+	if (*complaint != NULL)
+		return false;
+	text = record_string(record, RECORD_TEXT);
+	relay->title = copy_title(record);
+	relay->payload = copy_payload(record);
+	relay->message = (struct outbox_message){
 		.seq = find_seq(record),
 		.purpose = "relay",
 		.id = record_string(record, ID),
 		.channel = record_string(record, RECORD_CHANNEL),
-		.title = title,
+		.title = relay->title,
 		.text = text == NULL ? "" : text,
-		.payload = payload,
+		.payload = relay->payload,
 		.class = find_class(record),
 	};
+	return true;
+}
 
-	message.posts = count_posts(&message, may_broadcast);
-	if (!outbox_add(outbox, &message))
-		record_fail(record, "not sent: the outbox is full");
-	free(title);
-	free(payload);
+void
+relay_forget(struct relay *relay)
+{
+	free(relay->title);
+	free(relay->payload);
 }
 
 bool
 relay_take(struct outbox *outbox, struct record *record, bool may_broadcast)
 {
 	const char *complaint;
+	struct relay relay;
 
-	if (!is_api_message(record))
-		return false;
-	complaint = complain(record);
-	if (complaint != NULL) {
-		record_fail(record, "not sent: %s", complaint);
+	if (!relay_read(&relay, record, &complaint)) {
+		if (complaint != NULL)
+			record_fail(record, "not sent: %s", complaint);
 		return false;
 	}
-	add(outbox, record, may_broadcast);
+	relay.message.posts = count_posts(&relay.message, may_broadcast);
+	if (!outbox_add(outbox, &relay.message))
+		record_fail(record, "not sent: the outbox is full");
+	relay_forget(&relay);
 	return true;
 }

@@ -61,7 +61,7 @@ is_title_text_and_payload(void **state)
 	expect_one("only title", "", NULL, "*only title*");
 	expect_one("t", "x", "12 failed", "*t*\nx\n```\n12 failed\n```");
 	expect_one("", "", "{\"b\":1e400,\"a\":[]}",
-	    "```\n{\n  \"b\": 1e400,\n  \"a\": []\n}\n```");
+	    "```\n{\"b\":1e400,\"a\":[]}\n```");
 	expect_one("", "", NULL, "_(an empty message)_");
 	expect_one("\n a*b\nc\x01 ", "", NULL, "a*b c");
 	expect_one("t", "x\n", "code\r\n\n", "*t*\nx\n```\ncode\n```");
