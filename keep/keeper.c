@@ -39,6 +39,7 @@
 #define PAUSE_MS_MOST 10000
 #define PATIENCE_MS_MOST 4000
 #define RETRY_MS 1000			/* where a disk is full, say */
+#define STATUS_MS 1000			/* between two, while lines wait */
 #define LATE_MS 1000			/* a timer so late: we were stopped */
 
 enum phase {
@@ -59,13 +60,14 @@ struct keeper {
 	struct downstream *downstream;
 
 	struct event input, to_stage, from_stage, output, requests;
-	struct timer pause, patience, hang, retry, status_retry;
+	struct timer pause, patience, hang, retry, status_due;
 
 	enum phase phase;
 	bool is_input_ended;
 	bool has_ever_answered;
 	bool is_told_full;	/* that a disk is */
 	bool is_status_old;	/* that the file could not be written was said */
+	size_t told_lines;	/* that wait, by the status */
 	bool is_retrying;	/* the stage ends with EX_TEMPFAIL */
 	bool is_asked_to_end;	/* the stage, by a signal that we passed on */
 	int verdict;		/* what to end with when all answers are out */
@@ -139,6 +141,15 @@ is_stage_owing(const struct keeper *keeper)
 	    keeper->stage.input == -1);
 }
 
+/* Does the file say something else than is true now, perhaps? */
+static bool
+is_status_due(const struct keeper *keeper)
+{
+	return keeper->options->status_path != NULL &&
+	    !keeper->status_due.is_set && (keeper->told_lines > 0 ||
+	    window_is_waiting(keeper->window));
+}
+
 /* A file that is not up to date is worse than none: it is tried again. */
 static void
 tell_status(void *arg)
@@ -146,15 +157,16 @@ tell_status(void *arg)
 	struct keeper *keeper = arg;
 	const struct keeper_options *options = keeper->options;
 
+	keeper->told_lines = window_lines(keeper->window);
 	if (status_write(options->status_path, options->name, &keeper->stage,
-	    window_lines(keeper->window)) == 0) {
+	    keeper->told_lines) == 0) {
 		keeper->is_status_old = false;
 		return;
 	}
 	if (!keeper->is_status_old)
 		warn("%s: %s", options->name, options->status_path);
 	keeper->is_status_old = true;
-	timers_set(keeper->timers, &keeper->status_retry, RETRY_MS);
+	timers_set(keeper->timers, &keeper->status_due, RETRY_MS);
 }
 
 static const char *
@@ -783,6 +795,8 @@ watch(struct keeper *keeper)
 	    !keeper->patience.is_set)
 		timers_set(keeper->timers, &keeper->patience,
 		    keeper->caution.patience_ms);
+	if (is_status_due(keeper))
+		timers_set(keeper->timers, &keeper->status_due, STATUS_MS);
 	if (!is_stage_owing(keeper))
 		timers_cancel(keeper->timers, &keeper->hang);
 	else if (!keeper->hang.is_set)
@@ -883,7 +897,7 @@ open_keeper(struct keeper *keeper)
 	keeper->pause = (struct timer){ .due = start, .arg = keeper };
 	keeper->patience = (struct timer){ .due = widen, .arg = keeper };
 	keeper->hang = (struct timer){ .due = check_hang, .arg = keeper };
-	keeper->status_retry = (struct timer){ .due = tell_status,
+	keeper->status_due = (struct timer){ .due = tell_status,
 	    .arg = keeper };
 	keeper->retry = (struct timer){ .due = retry, .arg = keeper };
 }

@@ -217,23 +217,34 @@ complain_of_stuck(struct report *report, const struct progress *progress,
 		    progress->behind);
 }
 
+/* How often each was started again, and how many lines wait for it. */
+static void
+print_stages(struct buffer *json, const struct running *running)
+{
+	buffer_append_string(json, "\"restarts\":{");
+	for (size_t i = 0; i < running->stage_count; i++)
+		buffer_printf(json, "%s\"%s\":%" PRId64, i > 0 ? "," : "",
+		    running->stages[i].name, running->stages[i].restarts);
+	buffer_append_string(json, "},\"waiting\":{");
+	for (size_t i = 0; i < running->stage_count; i++)
+		buffer_printf(json, "%s\"%s\":%" PRId64, i > 0 ? "," : "",
+		    running->stages[i].name, running->stages[i].waiting);
+	buffer_append_string(json, "},");
+}
+
 static void
 report_stages(struct report *report, const struct health *health)
 {
 	const struct running *running = &health->running;
 
 	open_thing(report, "stages");
-	buffer_append_string(report->json, "\"restarts\":{");
-	for (size_t i = 0; i < running->stage_count; i++) {
-		const struct running_stage *stage = &running->stages[i];
-
-		buffer_printf(report->json, "%s\"%s\":%" PRId64,
-		    i > 0 ? "," : "", stage->name, stage->restarts);
-		if (!stage->is_up)
-			complain(report, "%s is down", stage->name);
-	}
-	buffer_printf(report->json, "},\"behind\":%" PRId64 ",",
+	print_stages(report->json, running);
+	buffer_printf(report->json, "\"behind\":%" PRId64 ",",
 	    health->shown.behind + health->counted.behind);
+	for (size_t i = 0; i < running->stage_count; i++)
+		if (!running->stages[i].is_up)
+			complain(report, "%s is down",
+			    running->stages[i].name);
 	if (running->stage_count == 0)
 		complain(report, "no stage has told how it is");
 	complain_of_stuck(report, &health->shown, "ws-broadcast");

@@ -319,7 +319,7 @@ print_stages(const struct running *running, struct buffer *out)
 		print_labelled(out, "stage_restarts_total", "stage",
 		    stages[i].name, (double)stages[i].restarts);
 	describe(out, "stage_waiting_lines", "gauge",
-	    "Lines that waited for the stage's answer.");
+	    "Lines that wait for the stage's answer.");
 	for (size_t i = 0; i < running->stage_count; i++)
 		print_labelled(out, "stage_waiting_lines", "stage",
 		    stages[i].name, (double)stages[i].waiting);

@@ -51,6 +51,7 @@ def test_all_is_well(line):
     told = wait_ready(line.port, True)
     assert told["slack"] == {"state": "connected", "since": NOW, "ok": True}
     assert told["stages"] == {"restarts": {
+        "attach-fetch": 0, "scanner": 0, "stats": 0}, "waiting": {
         "attach-fetch": 0, "scanner": 0, "stats": 0}, "behind": 0, "ok": True}
     assert told["disk"]["free_bytes"] > 0
     assert told["outbox"] == {"ok": True}

@@ -198,7 +198,8 @@ says_that_all_is_well(void **state)
 	check(bench, true, "\"slack\":{\"state\":\"connected\","
 	    "\"since\":\"2026-11-22T10:00:00.5Z\",\"ok\":true}");
 	check(bench, true, "\"stages\":{\"restarts\":{\"attach-fetch\":3,"
-	    "\"scanner\":3},\"behind\":0,\"ok\":true}");
+	    "\"scanner\":3},\"waiting\":{\"attach-fetch\":7,\"scanner\":7},"
+	    "\"behind\":0,\"ok\":true}");
 	check(bench, true, "\"outbox\":{\"ok\":true}");
 }
 
