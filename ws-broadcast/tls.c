@@ -13,6 +13,7 @@
 
 #include "events.h"
 #include "memory.h"
+#include "peer.h"
 #include "relay.h"
 
 #define HANDSHAKE_MS 10000
@@ -112,24 +113,6 @@ tls_free(struct tls *tls)
 	relays_free(tls->relays);
 	SSL_CTX_free(tls->context);
 	free(tls);
-}
-
-/* An IPv4 address, or the network part of an IPv6 one, as a number. */
-static uint64_t
-find_origin(const struct sockaddr_storage *peer)
-{
-	const struct sockaddr_in *inet = (const void *)peer;
-	const struct sockaddr_in6 *inet6 = (const void *)peer;
-	const unsigned char *bytes = inet6->sin6_addr.s6_addr;
-	uint64_t origin = 0;
-
-	if (peer->ss_family == AF_INET)
-		return ntohl(inet->sin_addr.s_addr);
-	if (IN6_IS_ADDR_V4MAPPED(&inet6->sin6_addr))
-		bytes += 8;
-	for (size_t i = 0; i < sizeof origin; i++)
-		origin = origin << 8 | bytes[i];
-	return origin;
 }
 
 static size_t
@@ -317,7 +300,7 @@ tls_accept(struct tls *tls, int fd, const struct sockaddr_storage *peer)
 		.event = { .fd = fd, .ready = go_on, .arg = handshake },
 		.deadline = { .due = end_handshake, .arg = handshake },
 		.peer = *peer,
-		.origin = find_origin(peer),
+		.origin = peer_network(peer),
 	};
 	TAILQ_INSERT_TAIL(&tls->handshakes, handshake, entry);
 	if (++tls->handshake_count > TLS_HANDSHAKES_MAX)

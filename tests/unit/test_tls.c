@@ -2,7 +2,7 @@
  * TLS in front of the server: real OpenSSL clients over TCP on one side, the
  * plain end of the socket pair on the other, both in the hands of the test.
  *
- * modules: ws-broadcast/tls.c ws-broadcast/relay.c
+ * modules: ws-broadcast/tls.c ws-broadcast/relay.c ws-broadcast/peer.c
  * modules: ws-broadcast/certificate.c tests/unit/http_server.c
  */
 #include <setjmp.h>
