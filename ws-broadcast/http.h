@@ -15,17 +15,21 @@
 #include "timers.h"
 
 #define HTTP_BODIES_BYTES_MAX (64 * 1024 * 1024)	/* of all together */
-#define HTTP_HEAD_MS 10000		/* for the whole head */
-#define HTTP_IDLE_MS 30000		/* between two requests */
-#define HTTP_BODY_MS 10000		/* for a body, and 1 s for each 64 KiB */
-#define HTTP_WRITE_MS 30000		/* without a byte taken by the client */
-#define HTTP_LINGER_MS 5000		/* to hear a client out that is closed */
+
+/* How long a client may take, in milliseconds. */
+#define HTTP_HEAD_MS 10000	/* for the whole head */
+#define HTTP_BODY_MS 10000	/* for a body, and for each byte of it: */
+#define HTTP_BODY_BYTES_EACH_MS 64
+#define HTTP_WRITE_MS 30000	/* to take an answer, and for each byte: */
+#define HTTP_WRITE_BYTES_EACH_MS 8
+#define HTTP_IDLE_MS 30000	/* between two requests */
+#define HTTP_LINGER_MS 5000	/* to hang up, when it was told to */
 
 struct http;
 struct http_connection;
 struct http_head;
 
-/* Valid until it is answered; strings as they were sent. */
+/* Valid while the handler runs that gets it; strings as they were sent. */
 struct http_request {
 	const char *method;
 	const char *path;		/* without the query */
@@ -57,14 +61,15 @@ struct http_answer {
 
 /*
  * Answer the connection's request, now or later, once. Of the body a HEAD gets
- * the length only. The connection belongs to the server again.
+ * the length only. The connection belongs to the server again, and no handler
+ * is called from within this.
  */
 void http_answer(struct http_connection *connection,
     const struct http_answer *answer);
 
 /*
- * The answer comes later. Should the client leave before, `gone` is called, and
- * the connection is not to be answered any more.
+ * The answer comes later. Should the connection end before, `gone` is called,
+ * and it is not to be answered any more.
  */
 void http_defer(struct http_connection *connection, void (*gone)(void *arg),
     void *arg);
@@ -85,7 +90,10 @@ struct http_handlers {
 	bool (*upgrade)(struct http_connection *connection,
 	    const struct http_request *request, void *arg);
 
-	/* Take the socket over, with what was read from it. */
+	/*
+	 * Take the socket over, and what was read from it: a request for a
+	 * WebSocket in the plainest form, and what came behind it.
+	 */
 	void (*adopt)(int fd, const char *bytes, size_t length, void *arg);
 	void *arg;
 };
@@ -94,18 +102,19 @@ struct http_options {
 	int set;		/* of events */
 	struct timers *timers;
 	size_t most;		/* connections at a time */
-	size_t most_of_address;	/* of one IPv4 address or IPv6 /64 network */
+	size_t most_of_network;	/* of one peer_network() */
 	struct http_handlers handlers;
 };
 
 struct http *http_new(const struct http_options *options);
 
-/* Drop all connections; `gone` is called where an answer was deferred. */
+/* Drop all connections; where an answer was deferred, 503 is answered. */
 void http_free(struct http *http);
 
 /*
  * Take over a new connection, which does not block. Where there are too many
- * the one gives way that has waited longest for its request.
+ * another one gives way: of the network that has the most, that which has
+ * waited longest for its request. Where none can, the new one is refused.
  */
 void http_take(struct http *http, int fd, const struct sockaddr_storage *peer);
 

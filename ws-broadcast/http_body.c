@@ -17,6 +17,12 @@ http_body_begin(struct http_body *body, bool is_chunked, int64_t length,
 	};
 }
 
+size_t
+http_body_wanted(const struct http_body *body)
+{
+	return body->is_chunked ? HTTP_CHUNK_READ_BYTES : (size_t)body->left;
+}
+
 /* Take content, as much as is left of it. Returns how much. */
 static size_t
 take_content(struct http_body *body, const char *bytes, size_t length,
@@ -35,12 +41,13 @@ static unsigned
 begin_chunk(struct http_body *body, const struct buffer *out)
 {
 	size_t digits = strspn(body->line, "0123456789abcdefABCDEF");
+	size_t zeros = strspn(body->line, "0");
 	const char *behind = body->line + digits;
 
 	behind += strspn(behind, " \t");
 	if (digits == 0 || (*behind != ';' && *behind != '\0'))
 		return 400;
-	if (digits > SIZE_DIGITS_MAX)
+	if (digits - zeros > SIZE_DIGITS_MAX)
 		return 413;
 	body->left = (int64_t)strtoul(body->line, NULL, 16);
 	body->state = body->left > 0 ? CHUNK_DATA : CHUNK_TRAILERS;

@@ -9,6 +9,7 @@
 #include "buffer.h"
 
 #define HTTP_CHUNK_LINE_MAX 256		/* its extensions, too */
+#define HTTP_CHUNK_READ_BYTES 16384	/* more might be a next request */
 #define HTTP_TRAILERS_MAX 4096		/* bytes, all are ignored */
 
 struct http_body {
@@ -25,6 +26,9 @@ struct http_body {
 /* Without chunks it has `length` bytes. */
 void http_body_begin(struct http_body *body, bool is_chunked, int64_t length,
     size_t most);
+
+/* How many bytes are worth to be read next: not much behind the body's end. */
+size_t http_body_wanted(const struct http_body *body);
 
 /*
  * Take what belongs to the body from the beginning of the bytes, *used of

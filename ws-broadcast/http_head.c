@@ -1,5 +1,6 @@
 #include "http_head.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,25 +41,39 @@ measure_empty_lines(const char *bytes, size_t length)
 }
 
 /* A line ends with CR LF, and neither is anywhere else. */
+static bool
+is_misplaced(const char *bytes, size_t at, size_t begin)
+{
+	bool has_cr = at > begin && bytes[at - 1] == '\r';
+
+	return bytes[at] == '\0' || has_cr != (bytes[at] == '\n');
+}
+
 long
-http_head_measure(const char *bytes, size_t length)
+http_head_measure(const char *bytes, size_t length, size_t *seen)
 {
 	size_t begin = measure_empty_lines(bytes, length);
 
 	if (begin < length && bytes[begin] != '\r' &&
 	    !is_token_letter(bytes[begin]))
 		return -1;
-	for (size_t i = begin; i < length; i++) {
-		if (bytes[i] == '\0' || (bytes[i] == '\n' &&
-		    (i == begin || bytes[i - 1] != '\r')))
-			return -1;
-		if (i > begin && bytes[i - 1] == '\r' && bytes[i] != '\n')
+	for (size_t i = begin > *seen ? begin : *seen; i < length; i++) {
+		if (is_misplaced(bytes, i, begin))
 			return -1;
 		if (bytes[i] == '\n' && i >= begin + 3 &&
 		    bytes[i - 2] == '\n')
 			return (long)i + 1;
 	}
+	*seen = length;
 	return 0;
+}
+
+unsigned
+http_head_judge_length(const char *bytes, size_t length)
+{
+	size_t begin = measure_empty_lines(bytes, length);
+
+	return memchr(bytes + begin, '\n', length - begin) == NULL ? 414 : 431;
 }
 
 /* Cut the line off at its CR. Returns where the next one begins. */
@@ -110,17 +125,22 @@ parse_target(struct http_head *head, char *target)
 	return 0;
 }
 
+static bool
+is_version(const char *text)
+{
+	return strncmp(text, "HTTP/", 5) == 0 &&
+	    isdigit((unsigned char)text[5]) && text[6] == '.' &&
+	    isdigit((unsigned char)text[7]) && text[8] == '\0';
+}
+
 /* HTTP/1.0 clients get one answer a connection. */
 static unsigned
 parse_version(struct http_head *head, const char *version)
 {
-	if (strcmp(version, "HTTP/1.1") == 0)
-		head->may_stay = true;
-	else if (strncmp(version, "HTTP/", 5) != 0)
+	if (!is_version(version))
 		return 400;
-	else if (strcmp(version, "HTTP/1.0") != 0)
-		return 505;
-	return 0;
+	head->may_stay = strcmp(version, "HTTP/1.1") == 0;
+	return head->may_stay || strcmp(version, "HTTP/1.0") == 0 ? 0 : 505;
 }
 
 static unsigned
@@ -137,8 +157,8 @@ parse_request_line(struct http_head *head, char *line)
 	head->method = line;
 	if (!is_token(line) || strlen(line) > METHOD_BYTES_MAX)
 		return 400;
-	status = parse_version(head, version);
-	return status != 0 ? status : parse_target(head, target);
+	status = parse_target(head, target);
+	return status != 0 ? status : parse_version(head, version);
 }
 
 static char *

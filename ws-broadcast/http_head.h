@@ -34,10 +34,14 @@ struct http_head {
 };
 
 /*
- * Look for the end of a head. Returns its length, 0 where more has to come, or
- * -1 where no head can become of it.
+ * Look for the end of a head, where the first *seen bytes were looked at
+ * before; *seen becomes what was looked at now. Returns its length, 0 where
+ * more has to come, or -1 where no head can become of it.
  */
-long http_head_measure(const char *bytes, size_t length);
+long http_head_measure(const char *bytes, size_t length, size_t *seen);
+
+/* The status to refuse a head with that is too long: 414 or 431. */
+unsigned http_head_judge_length(const char *bytes, size_t length);
 
 /*
  * Parse a whole head, in its place. Returns 0, or the status to refuse it with:

@@ -455,11 +455,22 @@ is_version_13(const struct http_request *http)
 	return version != NULL && strcmp(version, "13") == 0;
 }
 
+/* 16 bytes in base64 */
+static bool
+is_websocket_key(const char *key)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	return key != NULL && strlen(key) == 24 &&
+	    strspn(key, letters) == 22 && strcmp(key + 22, "==") == 0;
+}
+
 /* RFC 6455, version 13, no subprotocol: we have none to choose from. */
 static struct refusal
 judge_upgrade(const struct site *site, const struct http_request *http)
 {
-	if (http_request_header(http, "sec-websocket-key") == NULL ||
+	if (!is_websocket_key(http_request_header(http, "sec-websocket-key")) ||
 	    http_request_header(http, "sec-websocket-protocol") != NULL)
 		return (struct refusal){ 400,
 		    "Only a WebSocket without subprotocol.\n",

@@ -36,6 +36,7 @@
 #define LINGER_SECONDS 2	/* for viewers to get the rest */
 #define ACCEPTS_MAX 32		/* in one turn of the loop */
 #define AWAITED_MAX 200		/* viewers whose turn takes next to no time */
+#define LEAVING_VIEWERS 16	/* while others come in their place */
 #define SPARE_DESCRIPTORS 32	/* for everything else */
 
 struct server {
@@ -198,6 +199,13 @@ count_http_connections(const struct server_options *options)
 	return 2 * options->per_address;
 }
 
+static size_t
+count_connections(const struct server_options *options)
+{
+	return options->viewers + LEAVING_VIEWERS +
+	    count_http_connections(options);
+}
+
 /* Returns how many there are in the end, as many as wanted if possible. */
 static rlim_t
 get_descriptors(rlim_t wanted)
@@ -220,7 +228,7 @@ static size_t
 limit_connections(const struct server_options *options)
 {
 	bool is_tls = options->tls_context != NULL;
-	size_t wanted = options->viewers + count_http_connections(options);
+	size_t wanted = count_connections(options);
 	size_t each = is_tls ? 1 + TLS_DESCRIPTORS_EACH : 1;
 	size_t spare = SPARE_DESCRIPTORS + (is_tls ? TLS_DESCRIPTORS_SPARE : 0);
 	size_t got = get_descriptors(wanted * each + spare);
@@ -250,15 +258,24 @@ open_tls(struct server *server, size_t most)
 	return tls_new(&options);
 }
 
+/* The others are for WebSockets. */
+static size_t
+share_of_http(const struct server_options *options, size_t most)
+{
+	size_t wanted = count_http_connections(options);
+
+	return most >= count_connections(options) || most / 2 > wanted
+	    ? wanted : most / 2;
+}
+
 static struct http *
 open_http(struct server *server, size_t most)
 {
-	size_t wanted = count_http_connections(server->options);
 	const struct http_options options = {
 		.set = server->set,
 		.timers = server->timers,
-		.most = most < wanted ? most : wanted,
-		.most_of_address = server->options->per_address,
+		.most = share_of_http(server->options, most),
+		.most_of_network = server->options->per_address,
 		.handlers = {
 			.begin = begin_request,
 			.complete = complete_request,
@@ -276,7 +293,7 @@ open_connections(const struct server *server, size_t most)
 {
 	const struct connections_options options = {
 		.viewers = server->viewers,
-		.most = most,
+		.most = most - share_of_http(server->options, most),
 		.ping_seconds = server->options->ping_seconds,
 		.events = server->set,
 	};
