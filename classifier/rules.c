@@ -158,6 +158,17 @@ fits_error(const struct rule *rule, struct record *record,
 	    json_string(record_get(record, RECORD_ERROR), "reason"));
 }
 
+/* What became of a message to Slack. */
+static bool
+fits_delivery(const struct rule *rule, struct record *record,
+    struct rules *rules)
+{
+	const char *type = record_string(record, RECORD_TYPE);
+
+	return type != NULL && strcmp(type, "delivery") == 0 &&
+	    fits_string(rule, rules, record_string(record, "status"));
+}
+
 static bool
 fits_any(const struct rule *rule, struct record *record, struct rules *rules)
 {
@@ -179,6 +190,7 @@ static const struct aspect aspects[] = {
 	{ "fetched", fits_fetched },
 	{ "limit", fits_limit },
 	{ RECORD_ERROR, fits_error },
+	{ "delivery", fits_delivery },
 	{ "any", fits_any },
 	{ NULL, NULL },
 };
@@ -233,7 +245,8 @@ take_rule(const struct rule_line *line, void *arg)
 	if (rule.aspect == NULL)
 		rule_line_complain(line, line->second_column,
 		    "expected text, attachment, payload, title, channel, user,"
-		    " type, pattern, fetched, limit, error or any: %s",
+		    " type, pattern, fetched, limit, error, delivery or any:"
+		    " %s",
 		    line->second);
 	rule.regex = regex_new(line->rest, &error);
 	if (rule.regex == NULL)

@@ -44,6 +44,7 @@ def classes(done):
     ("fetched late", {"fetched": [{"status": "ok"}, {"status": "late"}]}),
     ("limit bomb", {"limits": [{"where": "text", "reason": "a bomb"}]}),
     ("error broke", {"error": {"stage": "s", "reason": "it broke"}}),
+    ("delivery ^failed$", {"type": "delivery", "status": "failed"}),
     ("any .", {}),
     ("any deep", {"attachments": [{"text": "deep"}]}),
 ])
@@ -100,6 +101,14 @@ def test_what_no_rule_fits_is_a_success(tmp_path):
     ({"limits": [{"reason": "match limit reached"}]}, "warning"),
     ({"limits": [{"reason": "17 more matches"}]}, "success"),
     ({"type": "error", "error": {"stage": "s", "reason": "r"}}, "warning"),
+    ({"type": "delivery", "status": "failed", "title": "a"}, "warning"),
+    ({"type": "delivery", "status": "failed", "title": ":x:"}, "warning"),
+    ({"type": "delivery", "status": "sent", "title": ":x:"}, "success"),
+    ({"type": "delivery", "status": "digest", "title": ":warning:"}, "success"),
+    ({"type": "delivery", "status": "failed", "title": "a",
+      "error": {"stage": "s", "reason": "r"}}, "warning"),
+    ({"type": "delivery", "title": ":x:"}, "danger"),
+    ({"type": "message", "status": "failed", "text": "a"}, "success"),
     ({"text": ":heavy_check_mark: fine"}, "success"),
     ({}, "success"),
 ])
