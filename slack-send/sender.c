@@ -64,6 +64,7 @@ struct sender {
 	size_t count;
 	size_t content_bytes;
 	bool is_locked;		/* Slack refuses the token */
+	bool is_stopped;
 	struct timer unlock;
 };
 
@@ -198,7 +199,8 @@ sender_wake(struct sender *sender)
 	struct buffer channel = { 0 };
 	const char *next;
 
-	while (sender->count < SENDER_LANES_MAX && (next = outbox_next_channel(
+	while (!sender->is_stopped && sender->count < SENDER_LANES_MAX &&
+	    (next = outbox_next_channel(
 	    sender->settings.outbox, buffer_string(&channel))) != NULL) {
 		channel.length = 0;
 		buffer_append_string(&channel, next);
@@ -206,6 +208,30 @@ sender_wake(struct sender *sender)
 			add_lane(sender, next);
 	}
 	buffer_free(&channel);
+}
+
+void
+sender_retry(struct sender *sender)
+{
+	if (sender->is_locked)
+		timers_set(sender->settings.timers, &sender->unlock, 0);
+}
+
+/* Those that have nothing under way, or will not hear of it, are let go. */
+void
+sender_stop(struct sender *sender)
+{
+	struct lane *lane = LIST_FIRST(&sender->lanes);
+
+	sender->is_stopped = true;
+	while (lane != NULL) {
+		struct lane *next = LIST_NEXT(lane, entry);
+
+		if (lane->call == NULL && lane->upload == NULL &&
+		    lane->doubt == NULL && !lane->is_finding)
+			free_lane(lane);
+		lane = next;
+	}
 }
 
 bool
@@ -717,6 +743,10 @@ advance(void *arg)
 	struct lane *lane = arg;
 	struct sender *sender = lane->sender;
 
+	if (sender->is_stopped) {
+		free_lane(lane);
+		return;
+	}
 	if (sender->is_locked)
 		return;
 	if (!lane->has_message && !load_message(lane)) {

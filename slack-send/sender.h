@@ -42,6 +42,12 @@ void sender_free(struct sender *sender);
 /* There may be new messages in the outbox. */
 void sender_wake(struct sender *sender);
 
+/* The token may be good again: if it was refused, it is tried now. */
+void sender_retry(struct sender *sender);
+
+/* Begin nothing more; what is under way may still end, then it is idle. */
+void sender_stop(struct sender *sender);
+
 /* Is no post under way, or waiting? */
 bool sender_is_idle(const struct sender *sender);
 

@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -16,12 +17,14 @@
 #include "memory.h"
 #include "output.h"
 #include "reports.h"
+#include "sender.h"
 #include "signals.h"
 #include "timers.h"
 
 #define RETRY_MS 1000
 #define TIDY_MS 1000		/* after something was committed */
 #define LOOK_MS 60000
+#define LINGER_MS 2000
 #define OLD_US INT64_C(600000000)
 
 struct stage {
@@ -29,6 +32,7 @@ struct stage {
 	struct outbox *outbox;
 	struct again *again;
 	struct reports *reports;	/* NULL: without an inbox */
+	struct sender *sender;		/* NULL: without a token */
 	struct downstream *downstream;
 	struct intake *intake;
 
@@ -37,6 +41,7 @@ struct stage {
 	struct timer retry;		/* a commit that failed */
 	struct timer tidy;
 	struct timer look;
+	struct timer linger;		/* for what is under way at the end */
 	struct event input;
 	struct event output;
 	struct event signals;
@@ -44,6 +49,9 @@ struct stage {
 	bool may_read;			/* input would not make us wait */
 	bool is_output_broken;
 	bool is_closed;			/* the output */
+	bool is_leaving;		/* nothing new is sent */
+	bool shows_progress;
+	int64_t shown;			/* how many waited then */
 	uint64_t commits;		/* that were noticed */
 	int64_t trouble_ms;		/* since when answers wait, or 0 */
 };
@@ -68,11 +76,25 @@ note_output(void *arg)
 static void
 note_signals(void *arg)
 {
-	(void)arg;
+	struct stage *stage = arg;
+
 	signals_check();
+	if (signals_take_reload() && stage->sender != NULL)
+		sender_retry(stage->sender);
 }
 
 /* --- the outbox -------------------------------------------------------------*/
+
+/* Those that live on what is in the outbox. */
+static void
+wake_others(struct stage *stage)
+{
+	stage->commits = outbox_commits(stage->outbox);
+	if (stage->reports != NULL)
+		reports_wake(stage->reports);
+	if (stage->sender != NULL)
+		sender_wake(stage->sender);
+}
 
 static void
 tidy(void *arg)
@@ -81,9 +103,16 @@ tidy(void *arg)
 
 	if (outbox_tidy(stage->outbox))
 		timers_set(stage->timers, &stage->tidy, 0);
-	stage->commits = outbox_commits(stage->outbox);
+	wake_others(stage);
+}
+
+static void
+warn_people(const char *topic, const char *reason, void *arg)
+{
+	struct stage *stage = arg;
+
 	if (stage->reports != NULL)
-		reports_wake(stage->reports);
+		reports_warn(stage->reports, topic, reason);
 }
 
 static void
@@ -97,7 +126,7 @@ warn_of_age(struct stage *stage, int64_t oldest_us)
 	    " since %s%s", outbox_count_open(stage->outbox), since,
 	    stage->settings->token == NULL ? ": without SLACK_BOT_TOKEN"
 	    " nothing is sent" : "");
-	reports_warn(stage->reports, "age", buffer_string(&reason));
+	warn_people("age", buffer_string(&reason), stage);
 	buffer_free(&reason);
 }
 
@@ -109,21 +138,17 @@ look(void *arg)
 	int64_t oldest_us = outbox_oldest_us(stage->outbox);
 
 	timers_set(stage->timers, &stage->look, LOOK_MS);
-	if (stage->reports != NULL && oldest_us != 0 &&
-	    clock_now_us() - oldest_us > OLD_US)
+	if (oldest_us != 0 && clock_now_us() - oldest_us > OLD_US)
 		warn_of_age(stage, oldest_us);
 	tidy(stage);
 }
 
-/* Those that live on what is in the outbox. */
 static void
 notice_changes(struct stage *stage)
 {
 	if (outbox_commits(stage->outbox) == stage->commits)
 		return;
-	if (stage->reports != NULL)
-		reports_wake(stage->reports);
-	stage->commits = outbox_commits(stage->outbox);
+	wake_others(stage);
 	if (!stage->tidy.is_set)
 		timers_set(stage->timers, &stage->tidy, TIDY_MS);
 }
@@ -169,10 +194,11 @@ commit(struct stage *stage)
 	return EX_OK;
 }
 
+/* That it is due is all there is to know. */
 static void
-retry(void *arg)
+note_time(void *arg)
 {
-	(void)arg;	/* that it is due is all there is to know */
+	(void)arg;
 }
 
 /* --- the loop ---------------------------------------------------------------*/
@@ -246,15 +272,45 @@ look_for_end(struct stage *stage)
 	return downstream_close(stage->downstream) == 0 ? EX_OK : EX_IOERR;
 }
 
-static bool
-is_finished(const struct stage *stage)
+/* On a terminal somebody looks on. */
+static void
+show_progress(struct stage *stage, int64_t open)
 {
-	if (!stage->is_closed)
+	if (!stage->shows_progress || open == stage->shown)
+		return;
+	fprintf(stderr, "\rslack-send: %" PRId64 " messages wait%s", open,
+	    open == 0 ? "\n" : "  ");
+	fflush(stderr);
+	stage->shown = open;
+}
+
+/* With --drain all is to be through. */
+static bool
+is_drained(struct stage *stage)
+{
+	int64_t open = outbox_count_open(stage->outbox);
+
+	if (!stage->settings->drains || signals_want_stop())
+		return true;
+	show_progress(stage, open);
+	return open == 0 && !outbox_is_in_trouble(stage->outbox) &&
+	    (stage->reports == NULL || reports_are_idle(stage->reports));
+}
+
+/* What is under way may end: else the next start has to ask Slack about it. */
+static bool
+is_finished(struct stage *stage)
+{
+	if (!stage->is_closed || !is_drained(stage))
 		return false;
-	return !stage->settings->drains || signals_want_stop() ||
-	    (outbox_count_open(stage->outbox) == 0 &&
-	    !outbox_is_in_trouble(stage->outbox) &&
-	    (stage->reports == NULL || reports_are_idle(stage->reports)));
+	if (stage->sender == NULL)
+		return true;
+	if (!stage->is_leaving) {
+		stage->is_leaving = true;
+		sender_stop(stage->sender);
+		timers_set(stage->timers, &stage->linger, LINGER_MS);
+	}
+	return sender_is_idle(stage->sender) || !stage->linger.is_set;
 }
 
 static int
@@ -281,9 +337,10 @@ open_events(struct stage *stage)
 {
 	stage->set = events_open();
 	stage->timers = timers_new(stage->set);
-	stage->retry = (struct timer){ .due = retry, .arg = stage };
+	stage->retry = (struct timer){ .due = note_time, .arg = stage };
 	stage->tidy = (struct timer){ .due = tidy, .arg = stage };
 	stage->look = (struct timer){ .due = look, .arg = stage };
+	stage->linger = (struct timer){ .due = note_time, .arg = stage };
 	stage->input = (struct event){ .fd = STDIN_FILENO,
 	    .ready = note_input, .arg = stage };
 	stage->output = (struct event){ .fd = STDOUT_FILENO,
@@ -306,6 +363,21 @@ open_outbox(struct stage *stage)
 	return status;
 }
 
+static struct sender *
+make_sender(struct stage *stage)
+{
+	const struct stage_settings *settings = stage->settings;
+
+	return sender_new(&(struct sender_settings){
+		.set = stage->set, .timers = stage->timers,
+		.outbox = stage->outbox, .token = settings->token,
+		.api_url = settings->api_url, .ca_file = settings->ca_file,
+		.dashboard = settings->dashboard,
+		.may_broadcast = settings->may_broadcast,
+		.give_up_ms = settings->give_up_ms,
+		.warn = warn_people, .arg = stage });
+}
+
 static void
 prepare(struct stage *stage)
 {
@@ -320,12 +392,18 @@ prepare(struct stage *stage)
 		    stage->timers, stage->outbox);
 	if (settings->token == NULL)
 		warnx("no SLACK_BOT_TOKEN: messages are stored, not sent");
+	else
+		stage->sender = make_sender(stage);
+	if (stage->sender != NULL)
+		sender_wake(stage->sender);	/* what an earlier run left */
+	stage->shows_progress = settings->drains && isatty(STDERR_FILENO);
 	timers_set(stage->timers, &stage->look, 0);
 }
 
 static void
 release(struct stage *stage)
 {
+	sender_free(stage->sender);
 	reports_free(stage->reports);
 	intake_free(stage->intake);
 	downstream_free(stage->downstream);
