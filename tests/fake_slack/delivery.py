@@ -12,7 +12,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from .workspace import APP, BOT_USER, TEAM
+from .workspace import APP, BOT, BOT_USER, TEAM
 
 
 @dataclass
@@ -24,6 +24,12 @@ class Outgoing:
     retries: list
     how: dict = field(default_factory=dict)
     attempt: int = 0
+
+    @property
+    def own(self):
+        """Is it an event of what the bot itself posted?"""
+        event = (self.payload or {}).get("event") or {}
+        return event.get("bot_id") == BOT
 
 
 @dataclass
@@ -93,7 +99,8 @@ class Delivery:
         text = self._write(event, envelope)
         self.log.add("envelope", socket=socket.number,
                      envelope_id=envelope.id, event_id=event.id,
-                     type=event.type, attempt=event.attempt, bytes=len(text),
+                     type=event.type, own=event.own, attempt=event.attempt,
+                     bytes=len(text),
                      into_black_hole=socket.is_black)
         envelope.deadline = asyncio.get_running_loop().call_later(
             self.settings.ack_deadline, self._expire, envelope)
@@ -160,7 +167,8 @@ class Delivery:
         event = envelope.event
         again = event.id in self.acked
         self.log.add("ack", socket=socket, envelope_id=envelope_id,
-                     event_id=event.id, attempt=event.attempt, bytes=size,
+                     event_id=event.id, own=event.own, attempt=event.attempt,
+                     bytes=size,
                      latency=now - envelope.sent, late=envelope.expired,
                      again=again, payload=ack.get("payload"))
         if not envelope.expired:

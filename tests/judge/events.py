@@ -16,6 +16,7 @@ LARGE_BYTES = 200_000
 WORDS = ("build", "passed", "crash", "Übergröße", "日本語", "🙂", "\u2028",
          "quote\"d", "back\\slash", "tab\tbed", "</script>", "&amp;",
          ":x:", ":warning:", "fatal exception", "ANR in", "{}", "[]", "\x7f")
+TITLES = ("nightly", "Übergröße", "<!channel> & more", "")
 # As they must stay, in whatever form JSON allows.
 ODDITIES = (b'"big":123456789012345678901234567890',
             b'"real":1.50e+300,"minus":-0.0',
@@ -68,6 +69,18 @@ def make_line(seed, event_id, word=""):
     members += dice.sample(ODDITIES, dice.randrange(3))
     dice.shuffle(members)
     return b"{" + b",".join(members) + b"}"
+
+
+def make_post(seed, event_id):
+    """What a service hands to the HTTP interface: the body, without spaces."""
+    dice = random.Random(f"{seed} {event_id} post")
+    payload = dice.choice([
+        "passed", "", 'line "1"\nline 2 <&>', {"big": 2 ** 60, "a": [1, None]},
+        [], "x" * dice.randrange(2000)])
+    return json.dumps({"msg": {
+        "channel": choose_channel(seed, event_id), "title": dice.choice(TITLES),
+        "text": make_text(seed, event_id), "payload": payload}},
+        separators=(",", ":"))
 
 
 def make_file(seed, event_id):

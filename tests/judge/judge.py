@@ -22,6 +22,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import statistics
 import subprocess
@@ -39,16 +40,19 @@ from liveness import Prober  # noqa: E402
 from oracle import WRONGS, Oracle, Outcome  # noqa: E402
 from sabotage import Chaos, link_programs, put_poison  # noqa: E402
 from slack import FakeSlack  # noqa: E402
-from source import InboxClient, SlackUsers, hand_in_once  # noqa: E402
+from source import (  # noqa: E402
+    InboxClient, Service, SlackUsers, hand_in_once)
 from tormentor import (  # noqa: E402
     HANG_SECONDS, POISONED, POISONS, RECOVERY_SECONDS, Tormentor,
     sorted_journal)
 from viewer import Viewer  # noqa: E402
 
 CREDENTIALS = ("judge", "judge")
-CLIENTS, VIEWERS = 4, 2
-INBOX_RATE, SLACK_RATE = 75, 10         # events a second, of all
+CLIENTS, SERVICES, VIEWERS = 4, 3, 2
+INBOX_RATE, SLACK_RATE, HTTP_RATE = 75, 10, 6   # events a second, of all
+DIGEST_AFTER = 5                        # seconds: the inbox alone floods
 START_SECONDS, SETTLE_SECONDS, VIEWER_SECONDS = 60, 60, 15
+SEND_SECONDS = 120                      # for what waits for Slack
 # Caps: the spool's is one that a run reaches, the others are the default.
 SPOOL_BYTES, DEAD_LETTER_BYTES, JOURNAL_BYTES = 4 << 20, 64 << 20, 2 << 30
 LATE_BYTES = 1 << 20                    # of the list of late files, besides
@@ -120,8 +124,12 @@ class Run:
         self.clients = [
             InboxClient(f"i{number}", self.state / "inbox.sock", self.ledger,
                         INBOX_RATE / CLIENTS) for number in range(CLIENTS)]
-        url = f"http://127.0.0.1:{self.port}/ultronex/ws/slack"
-        self.viewers = [Viewer(url, CREDENTIALS, self.seed + number)
+        url = f"http://127.0.0.1:{self.port}/ultronex"
+        self.services = [
+            Service(f"h{number}", f"{url}/slack", CREDENTIALS, self.ledger,
+                    HTTP_RATE / SERVICES) for number in range(SERVICES)]
+        self.viewers = [Viewer(f"{url}/ws/slack", CREDENTIALS,
+                               self.seed + number)
                         for number in range(VIEWERS)]
         self.prober = Prober(self.line, self.slack, self.ledger)
         return self
@@ -146,6 +154,7 @@ class Run:
             "BASIC_AUTH_PASSWORD": CREDENTIALS[1],
             "BIN": str(self.make_programs()),
             "STAGE_HANG": str(HANG_SECONDS),
+            "DIGEST_AFTER": str(DIGEST_AFTER),
             "POISON": " ".join(f"POISON{how}:{how}" for how in POISONS)}
 
     def make_programs(self):
@@ -178,7 +187,8 @@ class Run:
         self.spawn(self.await_failure())
         await self.line.start()
         await self.begin()
-        speakers = [self.spawn(client.run()) for client in self.clients]
+        speakers = [self.spawn(one.run())
+                    for one in (*self.clients, *self.services)]
         self.spawn(self.slack.follow_log())
         writer = self.spawn(self.slack.write_messages())
         for viewer in self.viewers:
@@ -189,7 +199,7 @@ class Run:
             self.options.cycle))
         await self.settle(speakers, writer)
         await self.finish()
-        return self.look_back(tormentor)
+        return self.look_back(tormentor, await self.slack.posts())
 
     async def begin(self):
         """Until the line passes its first event."""
@@ -221,7 +231,7 @@ class Run:
 
     async def settle(self, speakers, writer):
         """Nothing new is said; what was said must arrive by itself."""
-        for speaker in (*self.clients, self.slack):
+        for speaker in (*self.clients, *self.services, self.slack):
             speaker.is_stopping = True
         end = time.monotonic() + SETTLE_SECONDS
         await asyncio.wait([*speakers, writer], timeout=SETTLE_SECONDS)
@@ -229,7 +239,18 @@ class Run:
             await asyncio.sleep(0.2)
         await self.prober.measure(
             time.monotonic(), max(1, end - time.monotonic()))
+        await self.await_deliveries()
         await self.await_viewers()
+
+    async def await_deliveries(self):
+        """Until Slack has all that it was to have, and that was told."""
+        end = time.monotonic() + SEND_SECONDS
+        while left := count_unsent(self.state):
+            if time.monotonic() > end:
+                self.ledger.complain(f"{left} messages are still not sent")
+                return
+            await asyncio.sleep(0.2)
+        await self.prober.measure(time.monotonic(), START_SECONDS)
 
     async def await_viewers(self):
         """Until they have all that there is."""
@@ -265,7 +286,7 @@ class Run:
 
     # What it left
 
-    def look_back(self, tormentor):
+    def look_back(self, tormentor, posts):
         self.count_restarts()
         for at, status in self.line.unasked_ends:
             self.ledger.complain(f"run.sh ended by itself at "
@@ -277,7 +298,7 @@ class Run:
         return Outcome(
             self.ledger, self.line.segments, sorted_journal(self.state),
             stats, sorted(self.state.glob("dead-letters.ndjson*")),
-            self.viewers, tormentor.recoveries, RECOVERY_SECONDS,
+            self.viewers, posts, tormentor.recoveries, RECOVERY_SECONDS,
             [("journal", self.sizes["journal"], JOURNAL_BYTES),
              ("spool", self.sizes["spool"], SPOOL_BYTES + LATE_BYTES),
              ("dead letters", self.sizes["dead-letters.ndjson"],
@@ -289,6 +310,17 @@ class Run:
         parts = re.split(r"^--- start \d+$", self.log, flags=re.M)[1:]
         for segment, part in zip(self.line.segments, parts):
             segment.restarts = part.count("starting all again in")
+
+
+def count_unsent(state):
+    """Messages that wait for Slack, and outcomes not yet told."""
+    with contextlib.closing(sqlite3.connect(
+            f"file:{state}/outbox.db?mode=ro", uri=True,
+            timeout=5)) as outbox:
+        return outbox.execute(
+            "SELECT count(*) FROM message WHERE reported = 0 AND"
+            " purpose != 'digest' OR state IN ('queued', 'sending')"
+            ).fetchone()[0]
 
 
 def last_seq(state):

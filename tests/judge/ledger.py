@@ -36,6 +36,7 @@ class Ledger:
         self.complaints = []    # answers that nobody may give
         self.owed = 0
         self._event_ids = {}    # of Slack: our id
+        self.names = {}         # that the HTTP interface gave
 
     def hand_in(self, event_id, word=""):
         assert event_id not in self.attempts, event_id
@@ -46,6 +47,11 @@ class Ledger:
         if attempt.fate is not Fate.OWED:
             self.owed += 1
         attempt.fate, attempt.seq = Fate.OWED, seq
+
+    def name(self, event_id, name):
+        """Said again, it has the same name."""
+        if self.names.setdefault(event_id, name) != name:
+            self.complain(f"{event_id} is {self.names[event_id]} and {name}")
 
     def refuse(self, event_id):
         self.attempts[event_id].fate = Fate.REFUSED

@@ -9,7 +9,8 @@ import dataclasses
 import hashlib
 import json
 
-from events import MARK, Id, find_id, make_file, make_line, make_text
+from deliveries import Deliveries
+from events import MARK, Id, find_id, make_file, make_line, make_post, make_text
 from ledger import Fate
 
 SAMPLES = 8
@@ -41,6 +42,7 @@ class Outcome:
     stats: dict | None = None
     dead_letters: list = dataclasses.field(default_factory=list)  # paths
     viewers: list = dataclasses.field(default_factory=list)
+    posts: list | None = None   # of the bot, in Slack; None: nobody looked
     recoveries: list = dataclasses.field(default_factory=list)
     recovery_limit: float = 5
     sizes: list = dataclasses.field(default_factory=list)  # (what, most, cap)
@@ -77,6 +79,7 @@ class Entry:
     event_id: str | None
     type: str | None
     channel: str | None
+    delivery: dict | None = None    # what the record says of another one
     output: bytes = b""     # digest of the line that came out, once it did
     class_: str | None = None
     is_error: bool = False
@@ -129,6 +132,7 @@ class Oracle:
         self.check_conservation()
         self.check_dead_letters()
         self.check_counts()
+        self.check_deliveries()
         self.check_viewers()
         self.check_rest()
         return self.verdict
@@ -150,13 +154,15 @@ class Oracle:
             self.entries[seq] = Entry(
                 len(line) - 1, digest(line[:-1]), event_id,
                 record.get("type"), record.get("channel"),
-                has_files=bool(record.get("files")))
+                has_files=bool(record.get("files")),
+                delivery=find_delivery(record))
             if event_id is not None:
                 self.take_event(event_id, seq, line, record)
 
     def find_event(self, line, record):
         """The id of the event, if it is one of ours."""
-        if record.get("type") in ("late_file", "error"):
+        if record.get("type") in ("late_file", "error") or \
+                record.get("own") or find_delivery(record):
             return None
         return find_id(line)
 
@@ -180,6 +186,11 @@ class Oracle:
 
     def is_as_sent(self, event_id, attempt, line, record):
         seed = self.ledger.seed
+        if Id.parse(event_id).source.startswith("h"):
+            sent = json.loads(make_post(seed, event_id))["msg"]
+            return all(record.get(name) == sent[name] for name in sent) and \
+                record.get("id") == self.ledger.names.get(
+                    event_id, record.get("id"))
         if attempt.ts is None and Id.parse(event_id).source not in "sq":
             sent = make_line(seed, event_id, attempt.word)
             return line.startswith(sent[:-1] + b",")
@@ -218,7 +229,7 @@ class Oracle:
     @staticmethod
     def find_place(event, attempt):
         """Whose order it is in, and where; None for no order."""
-        if event.source.startswith("i"):
+        if event.source[0] in "ih":
             return event.source, (event.epoch, event.number)
         if attempt.deliveries and len(attempt.deliveries) == 1 and \
                 attempt.deliveries[0][0] == 0:
@@ -270,6 +281,8 @@ class Oracle:
         """Of a record; one without an id we know only by its brace."""
         attempt = self.ledger.attempts.get(event_id)
         if attempt is None or attempt.ts is not None:
+            return line.startswith(b"{")
+        if Id.parse(event_id).source.startswith("h"):
             return line.startswith(b"{")
         sent = make_line(self.ledger.seed, event_id, attempt.word)[:-1]
         return sent.startswith(line) or line.startswith(sent)
@@ -373,6 +386,18 @@ class Oracle:
                 self.verdict.add(
                     "miscounted", f"{name}: {told}, it should be {value}")
 
+    def check_deliveries(self):
+        if self.outcome.posts is None:
+            return
+        told = collections.defaultdict(list)
+        for entry in self.entries.values():
+            if entry.delivery and entry.delivery["purpose"] == "relay":
+                told[entry.delivery["of"]].append(entry.delivery)
+        wanted = {seq: (entry.event_id, entry.channel)
+                  for seq, entry in self.entries.items()
+                  if entry.type == "api_message"}
+        Deliveries(wanted, told, self.outcome.posts, self.verdict.add).judge()
+
     def check_viewers(self):
         top = max(self.entries, default=0)
         for number, viewer in enumerate(self.outcome.viewers, start=1):
@@ -398,6 +423,15 @@ class Oracle:
             self.verdict.add("left behind", what)
         for what in self.ledger.complaints:
             self.verdict.add("misbehaved", what)
+
+
+def find_delivery(record):
+    """What slack-send says became of a message, or None."""
+    if record.get("type") != "delivery" or not str(
+            record.get("id")).startswith("delivery:"):
+        return None
+    return {name: record.get(name) for name in (
+        "of", "purpose", "status", "slack_channel", "slack_ts", "reason")}
 
 
 def tally(names):

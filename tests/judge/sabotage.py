@@ -33,7 +33,7 @@ SIZE = 1024
 ENOSPC = 28
 GROWING, MAKING, SYNCING = 1, 2, 4
 PROGRAMS = ("slack-reader", "attach-fetch", "scanner", "classifier",
-            "ws-broadcast", "stats", "keep")
+            "ws-broadcast", "slack-send", "stats", "keep")
 
 # Where each setting and count is, as chaos.c says.
 FIELDS = {

@@ -7,7 +7,7 @@ import time
 
 import aiohttp
 
-from events import choose_channel, make_file, make_line, make_text
+from events import choose_channel, make_file, make_line, make_post, make_text
 
 RECONNECT_SECONDS = 0.05
 WINDOW = 32             # lines that a client hands in ahead of the answers
@@ -134,6 +134,52 @@ async def hand_in_once(path, ledger, event_id, word=""):
     return line.endswith(b"\n") and note_answer(ledger, event_id, line)
 
 
+class Service:
+    """Hands its messages to the HTTP interface, one behind the other, each as
+    often as it takes, under the same key."""
+
+    def __init__(self, name, url, credentials, ledger, rate):
+        self.name, self.url, self.ledger = name, url, ledger
+        self.credentials = aiohttp.BasicAuth(*credentials)
+        self.pace = Pace(rate)
+        self.number = 0
+        self.is_stopping = False
+
+    async def run(self):
+        async with aiohttp.ClientSession(
+                auth=self.credentials,
+                timeout=aiohttp.ClientTimeout(60)) as session:
+            while not self.is_stopping:
+                if self.pace.due() <= 0:
+                    await asyncio.sleep(0.05)
+                    continue
+                self.pace.done += 1
+                self.number += 1
+                event_id = f"{self.name}.1.{self.number}"
+                self.ledger.hand_in(event_id)
+                self.ledger.lose_sight(event_id)
+                while not await self._post(session, event_id):
+                    await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _post(self, session, event_id):
+        """Returns whether it is taken."""
+        body = make_post(self.ledger.seed, event_id)
+        try:
+            async with session.post(self.url, data=body, headers={
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": event_id}) as response:
+                answer = await response.json()
+        except (OSError, aiohttp.ClientError, asyncio.TimeoutError):
+            return False
+        if response.status == 200:
+            self.ledger.accept(event_id)
+            self.ledger.name(event_id, answer["id"])
+        elif response.status != 503 or not response.headers.get("Retry-After"):
+            self.ledger.complain(f"{event_id} was answered with "
+                                 f"{response.status}: {answer}")
+        return response.status == 200
+
+
 class SlackUsers:
     """People who write in the fake Slack; reads in its log what of that was
     acknowledged."""
@@ -165,6 +211,11 @@ class SlackUsers:
     async def state(self):
         async with self.session.get("/control/state") as response:
             return await response.json()
+
+    async def posts(self):
+        """What the bot posted, in the order of Slack."""
+        async with self.session.get("/control/posts") as response:
+            return (await response.json())["posts"]
 
     async def write_messages(self):
         while not self.is_stopping:
@@ -216,6 +267,8 @@ class SlackUsers:
         if kind in ("error", "server_error"):
             self.ledger.complain(f"Slack saw: {entry}")
         if kind not in ("ack", "envelope") or not entry.get("event_id"):
+            return True
+        if entry["own"]:
             return True
         event_id = self.ledger.find_posted(entry["event_id"])
         if event_id is None:
