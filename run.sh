@@ -26,7 +26,8 @@ SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
 SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
 	IRONMAN_USER_ID BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME
 	TLS_CERTIFICATE TLS_KEY CONNECTIONS_PER_ADDRESS ENVIRONMENT ENV LISTEN
-	STATE SPOOL PATTERNS CLASSES BIN STAGE_HANG DEAD_LETTERS'
+	STATE SPOOL PATTERNS CLASSES BIN STAGE_HANG DEAD_LETTERS DASHBOARD_URL
+	DIGEST_AFTER ULTRON_ALLOW_BROADCAST'
 
 EX_USAGE=64
 EX_NOINPUT=66
@@ -206,6 +207,7 @@ check_config() {
 		--credentials "$STATE/credentials" --check) </dev/null ||
 		errors=$((errors + 1))
 	check_source || errors=$((errors + 1))
+	check_sender || errors=$((errors + 1))
 	[ "$errors" -eq 0 ] ||
 		fail "$EX_CONFIG" "$errors of the settings must be mended"
 }
@@ -220,6 +222,15 @@ check_source() {
 	demo-live) ;;
 	*) "$bin/slack-reader" --replay /dev/null --speed "${speed:-1}" ;;
 	esac
+}
+
+# Of a demo the Slack is still to come.
+check_sender() {
+	[ "$mode" = live ] || return 0
+	(become slack-send "$bin/slack-send" --outbox "$STATE/outbox.db" \
+		--dashboard "$DASHBOARD_URL" \
+		${DIGEST_AFTER:+--digest-after "$DIGEST_AFTER"} \
+		${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"} --check) </dev/null
 }
 
 # Under which name a token is set.
@@ -255,8 +266,16 @@ is_live() {
 
 # --- stages -----------------------------------------------------------------
 
-# Behind slack-reader, in order; start_stage says how each is called.
-STAGES='attach-fetch scanner classifier ws-broadcast stats'
+# Behind slack-reader, in order; start_stage says how each is called. What was
+# recorded is not to be sent a second time.
+choose_stages() {
+	STAGES='attach-fetch scanner classifier ws-broadcast slack-send stats'
+	case $mode in
+	demo | replay) STAGES='attach-fetch scanner classifier ws-broadcast stats' ;;
+	status) [ -e "$STATE/running/keep-slack-send.pid" ] ||
+		STAGES='attach-fetch scanner classifier ws-broadcast stats' ;;
+	esac
+}
 
 # Become a program, with those secrets and settings in the environment that the
 # stage needs; call it in a subshell.
@@ -265,6 +284,8 @@ become() { # STAGE PROGRAM ARGUMENTS...
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
 		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
 	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL' ;;
+	slack-send) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL
+		ULTRON_ALLOW_BROADCAST' ;;
 	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
 		BASIC_AUTH_REALM HTTP_SCHEME TLS_CERTIFICATE TLS_KEY
 		CONNECTIONS_PER_ADDRESS' ;;
@@ -326,11 +347,17 @@ start_stage() { # STAGE
 	scanner) start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" ;;
 	classifier) start_kept "$1" --classes "$CLASSES" ;;
 	ws-broadcast)
-		! is_live || set -- "$1" --inbox "$STATE/inbox.sock"
+		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
+			--outbox "$STATE/outbox.db"
 		start_kept "$@" --listen "$LISTEN" --run "$run" \
 			--stats "$STATE/stats.json" --running "$running" \
-			--outbox "$STATE/outbox.db" \
 			--credentials "$STATE/credentials" $staying
+		;;
+	slack-send)
+		start_kept "$1" --outbox "$STATE/outbox.db" \
+			--inbox "$STATE/inbox.sock" --dashboard "$DASHBOARD_URL" \
+			${DIGEST_AFTER:+--digest-after "$DIGEST_AFTER"} \
+			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
 		;;
 	stats)
 		start_kept "$1" --snapshot "$STATE/stats.json" $stats_options
@@ -755,7 +782,7 @@ dedicate_folder() {
 	case $mode in
 	live) identify_run && return ;;
 	demo-live) rm -rf "$STATE/journal" "$STATE/spool" "$STATE/names.ndjson" \
-		"$STATE/backfill.json" ;;
+		"$STATE/backfill.json" "$STATE"/outbox.db* ;;
 	esac
 	rm -f "$STATE"/stats.json* # counts from 1
 }
@@ -906,6 +933,7 @@ choose_defaults() {
 	[ -z "$offline" ] || [ -z "$parent" ] || : "${SPOOL:=$parent/spool}"
 	SPOOL=${spool:-${SPOOL:-$STATE/spool}}
 	: "${LISTEN:=127.0.0.1:8080}"
+	: "${DASHBOARD_URL:=${HTTP_SCHEME:-http}://$LISTEN}"
 	: "${STAGE_HANG:=60}" "${DEAD_LETTERS:=$STATE/dead-letters.ndjson}"
 	: "${PATTERNS:=$here/examples/patterns.conf}"
 	: "${CLASSES:=$here/examples/classes.conf}"
@@ -958,6 +986,7 @@ main() {
 	demo-live) choose_fake_slack ;;
 	esac
 	choose_defaults
+	choose_stages
 	if [ -n "$checking" ]; then
 		[ -x "$bin/stats" ] || fail "$EX_UNAVAILABLE" "build first: make"
 		check_config
