@@ -90,6 +90,9 @@ struct http_handlers {
 	bool (*upgrade)(struct http_connection *connection,
 	    const struct http_request *request, void *arg);
 
+	/* It was answered with that status, without asking here. */
+	void (*refused)(unsigned status, void *arg);
+
 	/*
 	 * Take the socket over, and what was read from it: a request for a
 	 * WebSocket in the plainest form, and what came behind it.

@@ -152,6 +152,8 @@ print_answer(struct http_connection *connection,
 static void
 refuse(struct http_connection *connection, unsigned status)
 {
+	const struct http_handlers *handlers =
+	    &connection->http->options.handlers;
 	struct http_answer answer = {
 		.status = status, .type = "text/plain; charset=utf-8",
 		.headers = { { "cache-control", "no-store" } },
@@ -164,6 +166,7 @@ refuse(struct http_connection *connection, unsigned status)
 	answer.body = text.data;
 	answer.length = text.length;
 	connection->is_last = true;
+	handlers->refused(status, handlers->arg);
 	http_answer(connection, &answer);
 	buffer_free(&text);
 }

@@ -107,6 +107,14 @@ judge_upgrade(struct http_connection *connection,
 }
 
 static void
+count_refusal(unsigned status, void *arg)
+{
+	const struct server *server = arg;
+
+	metrics_count_request(server->metrics, "", status);
+}
+
+static void
 adopt_viewer(int fd, const char *bytes, size_t length, void *arg)
 {
 	const struct server *server = arg;
@@ -280,6 +288,7 @@ open_http(struct server *server, size_t most)
 			.begin = begin_request,
 			.complete = complete_request,
 			.upgrade = judge_upgrade,
+			.refused = count_refusal,
 			.adopt = adopt_viewer,
 			.arg = server,
 		},

@@ -591,6 +591,8 @@ class DeafInbox:
         self.listener.listen()
         self.answer = answer
         self.lines = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -605,6 +607,7 @@ class DeafInbox:
         with peer, peer.makefile("rb") as lines:
             for text in lines:
                 self.lines.append(json.loads(text))
+                self.may_answer.wait(30)
                 if self.answer:
                     peer.sendall(self.answer)
 
@@ -619,6 +622,26 @@ def test_an_inbox_that_does_not_answer(start, tmp_path):
     told = json.loads(answer.body)
     assert "Idempotency-Key" in told["msg"]
     assert told["id"] == inbox.lines[0]["id"]
+
+
+def test_who_waits_is_answered_though_it_is_asked_to_end(start, tmp_path):
+    inbox = DeafInbox(tmp_path / "inbox.sock", b'{"ok":true,"seq":1}\n')
+    inbox.may_answer.clear()
+    line = start(options=["--inbox", tmp_path / "inbox.sock"])
+    answers = []
+    worker = threading.Thread(
+        target=lambda: answers.append(post(line, message())))
+    worker.start()
+    end = time.monotonic() + 10
+    while not inbox.lines:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    line.server.terminate()
+    time.sleep(0.3)
+    inbox.may_answer.set()
+    worker.join()
+    assert answers[0].status == 200
+    line.server.wait(20)
 
 
 def test_a_journal_that_is_full(start, tmp_path):
@@ -820,6 +843,9 @@ def test_metrics_are_as_prometheus_wants_them(start, slack, tmp_path):
         tmp_path / "stats.json"])
     for body in (message(), message(), b"{"):
         post(line, body)
+    with socket.create_connection(("127.0.0.1", line.port)) as peer:
+        peer.sendall(b"nonsense\r\n\r\n")
+        assert b" 400 " in peer.recv(1000)
     for path in ("/nothing", "/also/nothing", "/ultronex/static/stream.js",
                  "/ultronex/messages/x"):
         ask(line, "GET", path)
@@ -836,6 +862,7 @@ def test_metrics_are_as_prometheus_wants_them(start, slack, tmp_path):
     for sample in (
             'http_requests_total{route="/ultronex/slack",code="200"} 2',
             'http_requests_total{route="/ultronex/slack",code="400"} 1',
+            'http_requests_total{route="",code="400"} 1',
             'http_requests_total{route="",code="404"} 2',
             'http_requests_total{route="/ultronex/static/",code="200"} 1',
             'http_requests_total{route="/ultronex/messages/",code="404"} 1',
