@@ -11,6 +11,7 @@
 
 struct doubt {
 	struct doubt_settings settings;
+	char *key;
 	struct slack_call *call;
 	int messages;		/* looked at */
 };
@@ -21,6 +22,7 @@ doubt_cancel(struct doubt *doubt)
 	if (doubt == NULL)
 		return;
 	slack_api_cancel(doubt->call);
+	free(doubt->key);
 	free(doubt);
 }
 
@@ -30,6 +32,7 @@ finish(struct doubt *doubt, enum doubt_answer answer, const char *ts,
 {
 	const struct doubt_settings settings = doubt->settings;
 
+	free(doubt->key);
 	free(doubt);
 	settings.done(answer, ts, reply, settings.arg);
 }
@@ -79,7 +82,7 @@ find_message(const struct doubt *doubt, const cJSON *messages)
 		const char *key = json_string(json_get(metadata,
 		    "event_payload"), "key");
 
-		if (key != NULL && strcmp(key, doubt->settings.key) == 0)
+		if (key != NULL && strcmp(key, doubt->key) == 0)
 			return json_string(message, "ts");
 	}
 	return NULL;
@@ -168,6 +171,7 @@ doubt_ask(const struct doubt_settings *settings)
 	struct doubt *doubt = xcalloc(1, sizeof *doubt);
 
 	doubt->settings = *settings;
+	doubt->key = xstrdup(settings->key);
 	if (settings->file != NULL)
 		ask_for_file(doubt);
 	else

@@ -19,7 +19,7 @@ enum doubt_answer {
 	DOUBT_LATER,		/* not now */
 };
 
-/* All is borrowed until `done`. */
+/* All is borrowed until `done`, but for the key, which is copied. */
 struct doubt_settings {
 	struct slack_api *api;
 	const char *token;
