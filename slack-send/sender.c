@@ -627,6 +627,16 @@ is_digest(const struct lane *lane)
 	return strcmp(lane->message.purpose, OUTBOX_DIGEST_PURPOSE) == 0;
 }
 
+/* What was asked for by who died may come to Slack after us. */
+static int64_t
+find_doubt_ms(const struct lane *lane)
+{
+	int64_t age_ms = (clock_now_us() - lane->message.tried_us) / 1000;
+
+	return age_ms < 0 ? DOUBT_MS : age_ms < DOUBT_MS ? DOUBT_MS - age_ms
+	    : 0;
+}
+
 /* Of a file that was not uploaded yet there is no doubt. */
 static void
 find_doubt(struct lane *lane)
@@ -638,8 +648,8 @@ find_doubt(struct lane *lane)
 	    (compose == NULL || part >= compose->count ||
 	    compose->posts[part].filename == NULL ||
 	    lane->message.file != NULL);
-	if (lane->is_in_doubt && lane->message.file != NULL)
-		set_step(lane, DOUBT_MS);
+	if (lane->is_in_doubt && find_doubt_ms(lane) > 0)
+		set_step(lane, find_doubt_ms(lane));
 }
 
 /* Returns false where there is none; it may have to wait for room. */
