@@ -18,7 +18,7 @@ FAKE_SLACK_PACKAGES='python3 python3-aiohttp openssl'
 TEST_PACKAGES="$FAKE_SLACK_PACKAGES libcmocka-dev libasan8 libubsan1
 	python3-pytest python3-pytest-xdist python3-selenium chromium
 	chromium-driver mandoc shellcheck
-	jq zip"
+	jq zip curl prometheus"
 
 # What ultron.conf may hold; the environment may hold the same.
 SECRETS='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON BASIC_AUTH_PASSWORD
