@@ -95,23 +95,28 @@ def test_a_replay_is_ready_and_takes_nothing(tmp_path):
 
 # --- what is POSTed ----------------------------------------------------------
 
-def post(port, text, key=None, timeout=45):
+def post(port, text, key=None, timeout=45, channel="ci"):
     connection = http.client.HTTPConnection("127.0.0.1", port,
                                             timeout=timeout)
     pair = base64.b64encode(b"qa:secret").decode()
     try:
         connection.request("POST", "/ultronex/slack", json.dumps({"msg": {
-            "channel": "ci", "title": "Build 42", "text": text,
+            "channel": channel, "title": "Build 42", "text": text,
             "payload": None}}), {
                 "Authorization": f"Basic {pair}",
                 "Content-Type": "application/json",
                 "Idempotency-Key": key or str(uuid.uuid4())})
         answer = connection.getresponse()
         body = answer.read()
-        is_json = answer.getheader("Content-Type") == "application/json"
-        return answer.status, json.loads(body) if is_json else body
+        return answer.status, json.loads(body) \
+            if answer.headers["Content-Type"] == "application/json" else body
     finally:
         connection.close()
+
+
+def messages(records):
+    """Those of services; what became of them comes in, too."""
+    return [record for record in records if record["type"] == "api_message"]
 
 
 def test_what_is_posted_comes_out_and_onto_the_dashboard(pipeline):
@@ -132,12 +137,47 @@ def test_what_is_posted_comes_out_and_onto_the_dashboard(pipeline):
                     if line.startswith("{"):
                         return done.stdout.decode().strip(), json.loads(line)
     name, shown = asyncio.run(asyncio.wait_for(watch(), 40))
-    record = wait_for(pipeline.whole_records, 20, "the record")[0]
+    record, = wait_for(lambda: messages(pipeline.whole_records()), 20,
+                       "the record")
     assert record == shown
     assert record["type"] == "api_message" and record["id"] == name
     assert record["class"] == "danger" and record["source"] == "inbox"
     assert (record["channel"], record["title"], record["payload"]) == (
         "ci", "Build 42", "the log\n")
+
+
+def ask_open(port, path):
+    """What who knows the password is told."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    pair = base64.b64encode(b"qa:secret").decode()
+    try:
+        connection.request("GET", path, headers={
+            "Authorization": f"Basic {pair}"})
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def test_what_became_of_it_is_told(pipeline):
+    """D22, D23: whether Slack has it, not whether it was tried."""
+    _, good = post(pipeline.port, "it is said", channel="C0EXAMPLE1")
+    _, bad = post(pipeline.port, "nobody hears it", channel="C0NOWHERE1")
+
+    def find(told):
+        found = ask_open(pipeline.port, f"/ultronex/messages/{told['id']}")
+        return found if found["status"] != "queued" else None
+    sent = wait_for(lambda: find(good), 30, "sending")
+    failed = wait_for(lambda: find(bad), 30, "failing")
+    assert sent["status"] == "sent" and sent["channel"] == "C0EXAMPLE1"
+    assert [one for one in pipeline.slack.history("C0EXAMPLE1")
+            if one["ts"] == sent["slack_ts"] and "it is said" in one["text"]]
+    assert failed["status"] == "failed"
+    assert "channel_not_found" in failed["reason"]
+    assert sent["attempts"] == failed["attempts"] == 1
+    wait_for(lambda: ask_open(pipeline.port, "/ultronex/stats")[
+        "total_messages_slacked"] == 1, 20, "counting")
+    assert ask_open(pipeline.port, "/ultronex/external") == {
+        "msg": "No errors recorded yet"}
 
 
 def insist(port, text):
@@ -178,13 +218,12 @@ def test_what_is_posted_amid_deaths_is_there_once(pipeline):
     is_over.set()
     for worker in workers:
         worker.join()
-    journal = [json.loads(line)
-               for path in (pipeline.state / "journal").glob("*.ndjson")
-               for line in path.read_bytes().splitlines()]
-    posted = [(record["id"], record["text"]) for record in journal
-              if record["type"] == "api_message"]
-    assert dict(posted) == taken
-    assert len(posted) == len(taken)
+    journal = messages(
+        json.loads(line)
+        for path in (pipeline.state / "journal").glob("*.ndjson")
+        for line in path.read_bytes().splitlines())
+    assert {record["id"]: record["text"] for record in journal} == taken
+    assert len(journal) == len(taken)
     wait_for(lambda: set(taken) <= {
         record.get("id") for record in pipeline.whole_records()}, 30,
         "all coming out")
