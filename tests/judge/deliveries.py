@@ -44,14 +44,21 @@ class Deliveries:
         self.check_order(members)
 
     def name_files(self):
-        """The message of an upload has no key, but shows whose it is."""
-        for post in self.posts:
+        """The message of an upload has no key, but shows whose it is; or it is
+        the payload that belongs to the text above it."""
+        above = {}
+        for post in sorted(self.posts, key=lambda post: post.ts):
+            before = above.get(post.channel)
             if post.purpose == "file" and len(post.marks) == 1:
                 post.seq = self.seqs.get(*post.marks)
+            elif post.purpose == "file" and before and not post.text:
+                post.seq, post.part = before.seq, before.part + 1
+            above[post.channel] = post
 
     def check_keys(self):
         counts = collections.Counter(
-            (post.seq, post.purpose, post.part) for post in self.posts)
+            (post.seq, post.purpose, post.part if post.purpose != "file"
+             else 0) for post in self.posts)
         for (seq, purpose, part), count in counts.items():
             if count > 1:
                 self.add("doubled", f"{seq}/{purpose}/{part} stands in Slack "

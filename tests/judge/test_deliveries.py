@@ -58,6 +58,13 @@ def test_a_good_outcome_is_good(made):
     assert made.wrongs() == set()
 
 
+def test_a_payload_belongs_to_the_text_above_it(made):
+    made.shown.insert(4, post("3.6", files=[{"text": "no mark"}]))
+    assert made.wrongs() == set()
+    made.shown.insert(5, post("3.7", files=[{"text": "no mark"}]))
+    assert made.wrongs() == {"doubled"}
+
+
 @pytest.mark.parametrize("place", [1, 3, 4])
 def test_a_post_that_stands_twice_is_doubled(made, place):
     again = copy.deepcopy(made.shown[place])
