@@ -199,6 +199,12 @@ outbox_commit(struct outbox *outbox)
 	return 0;
 }
 
+bool
+outbox_take_mended(struct outbox *outbox)
+{
+	return store_take_mended(outbox->store);
+}
+
 uint64_t
 outbox_commits(const struct outbox *outbox)
 {

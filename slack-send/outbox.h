@@ -131,6 +131,9 @@ size_t outbox_pending_bytes(const struct outbox *outbox);
  */
 int outbox_commit(struct outbox *outbox);
 
+/* Was it found damaged, and moved aside, since the last call? */
+bool outbox_take_mended(struct outbox *outbox);
+
 /* How often something was committed: has it changed? */
 uint64_t outbox_commits(const struct outbox *outbox);
 

@@ -85,11 +85,23 @@ note_signals(void *arg)
 
 /* --- the outbox -------------------------------------------------------------*/
 
+static void
+warn_people(const char *topic, const char *reason, void *arg)
+{
+	struct stage *stage = arg;
+
+	if (stage->reports != NULL)
+		reports_warn(stage->reports, topic, reason);
+}
+
 /* Those that live on what is in the outbox. */
 static void
 wake_others(struct stage *stage)
 {
 	stage->commits = outbox_commits(stage->outbox);
+	if (outbox_take_mended(stage->outbox))
+		warn_people("damage", "the outbox was damaged and is moved"
+		    " aside: messages may be missing, see the log", stage);
 	if (stage->reports != NULL)
 		reports_wake(stage->reports);
 	if (stage->sender != NULL)
@@ -104,15 +116,6 @@ tidy(void *arg)
 	if (outbox_tidy(stage->outbox))
 		timers_set(stage->timers, &stage->tidy, 0);
 	wake_others(stage);
-}
-
-static void
-warn_people(const char *topic, const char *reason, void *arg)
-{
-	struct stage *stage = arg;
-
-	if (stage->reports != NULL)
-		reports_warn(stage->reports, topic, reason);
 }
 
 static void

@@ -121,6 +121,7 @@ struct store {
 	struct statement statements[STATEMENTS_MAX];
 	size_t statement_count;
 	bool is_damaged;
+	bool is_mended;		/* and nobody asked since */
 	int failure;		/* of the last thing that failed */
 	bool is_in_trouble;	/* which was said */
 	char reason[200];
@@ -409,6 +410,7 @@ mend(struct store *store)
 		if (move_aside(store, buffer_string(&aside)) == 0 &&
 		    rename(beside, store->path) == 0)
 			status = 0;
+		store->is_mended |= status == 0;
 		if (status == 0)
 			warnx("%s was damaged and is now %s: %jd messages of it"
 			    " were taken over, those that were not are in the"
@@ -593,6 +595,15 @@ store_rollback(struct store *store)
 	if (store->database != NULL &&
 	    !sqlite3_get_autocommit(store->database))
 		sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool
+store_take_mended(struct store *store)
+{
+	bool is_mended = store->is_mended;
+
+	store->is_mended = false;
+	return is_mended;
 }
 
 void

@@ -44,6 +44,9 @@ int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
 
+/* Was it mended since the last call? */
+bool store_take_mended(struct store *store);
+
 /* The last transaction went well, or not: say so where that is new. */
 void store_note_success(struct store *store);
 void store_note_failure(struct store *store);

@@ -551,7 +551,7 @@ def test_leaves_for_a_while_where_keep_would_not_wait(path):
     assert sender.said.decode() in ("", NOT_SENT)
 
 
-def test_a_damaged_outbox_is_moved_aside(path):
+def test_a_damaged_outbox_is_moved_aside(path, inbox):
     with Sender(path, "--digest-after", 86400) as sender:
         sender.pass_many(messages(1, 3000))
         assert sender.end() == 0
@@ -559,11 +559,13 @@ def test_a_damaged_outbox_is_moved_aside(path):
     half = len(damaged) // 2 & ~4095
     damaged[half:half + 8192] = b"\xa5" * 8192
     path.write_bytes(damaged)
-    with Sender(path) as sender:
+    with Sender(path, "--inbox", inbox.path) as sender:
         for seq in range(4000, 4050):
             sender.pass_on(message(seq, channel=f"#{seq}"))
         sender.pass_many(messages(1, 3000))
         sender.says("was damaged and is now")
+        record = json.loads(inbox.next())
+        assert record["error"]["reason"].startswith("the outbox was damaged")
         assert sender.end() == 0
     aside, = path.parent.glob("outbox.db.damaged-*")
     assert aside.read_bytes()[half:half + 8192] == b"\xa5" * 8192
