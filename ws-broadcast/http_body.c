@@ -65,7 +65,6 @@ end_line(struct http_body *body, const struct buffer *out)
 		status = begin_chunk(body, out);
 		break;
 	case CHUNK_END:
-		status = body->line_length == 0 ? 0 : 400;
 		body->state = CHUNK_SIZE;
 		break;
 	default:
@@ -86,20 +85,21 @@ take_letter(struct http_body *body, char letter, const struct buffer *out)
 	size_t *length = &body->line_length;
 	bool has_cr = *length > 0 && body->line[*length - 1] == '\r';
 
+	if (body->state == CHUNK_TRAILERS &&
+	    ++body->trailer_bytes > HTTP_TRAILERS_MAX)
+		return 400;
 	if (letter == '\n' && has_cr) {
 		--*length;
 		return end_line(body, out);
 	}
-	if (letter == '\n' || letter == '\0' || has_cr)
+	if (letter == '\n' || letter == '\0' || has_cr ||
+	    (body->state == CHUNK_END && letter != '\r'))
 		return 400;
-	if (body->state == CHUNK_TRAILERS) {
-		if (++body->trailer_bytes > HTTP_TRAILERS_MAX)
+	if (*length == HTTP_CHUNK_LINE_MAX - 1) {
+		if (body->state != CHUNK_TRAILERS)
 			return 400;
-		if (*length == HTTP_CHUNK_LINE_MAX - 1)
-			--*length;
+		--*length;
 	}
-	if (*length == HTTP_CHUNK_LINE_MAX - 1)
-		return 400;
 	body->line[(*length)++] = letter;
 	return 0;
 }
