@@ -29,15 +29,26 @@ look_for_head(struct http_connection *connection)
 		    &connection->seen);
 }
 
+/* Is there a head to look at, a good one or not? */
+static bool
+has_request(const struct http_connection *connection)
+{
+	return connection->state == READING_HEAD &&
+	    (connection->head_length != 0 ||
+	    connection->in.length > HTTP_HEAD_BYTES_MAX);
+}
+
+/* One that came already waits for room to write its answer. */
 static void
 await_request(struct http_connection *connection, int64_t ms)
 {
 	connection->state = READING_HEAD;
-	connection->since_ms = clock_steady_ms();
-	connection->deadline_ms = connection->since_ms + ms;
 	connection->seen = 0;
 	connection->head_length = 0;
 	look_for_head(connection);
+	connection->since_ms = clock_steady_ms();
+	connection->deadline_ms = connection->since_ms +
+	    (has_request(connection) ? HTTP_WRITE_MS : ms);
 }
 
 void
@@ -104,8 +115,8 @@ http_connection_drop(struct http_connection *connection)
 bool
 http_connection_is_waiting(const struct http_connection *connection)
 {
-	return connection->state == READING_HEAD ||
-	    connection->state == READING_BODY ||
+	return (connection->state == READING_HEAD &&
+	    !has_request(connection)) || connection->state == READING_BODY ||
 	    connection->state == LINGERING;
 }
 
@@ -349,15 +360,6 @@ begin_request(struct http_connection *connection)
 	return true;
 }
 
-/* Is there a head to look at, a good one or not? */
-static bool
-has_request(const struct http_connection *connection)
-{
-	return connection->state == READING_HEAD &&
-	    (connection->head_length != 0 ||
-	    connection->in.length > HTTP_HEAD_BYTES_MAX);
-}
-
 /* Returns 0, or the status to refuse it with. */
 static unsigned
 parse_head(struct http_connection *connection)
@@ -557,8 +559,10 @@ http_defer(struct http_connection *connection, void (*gone)(void *arg),
 void
 http_connection_time_out(struct http_connection *connection)
 {
-	if (connection->state != READING_BODY &&
-	    (connection->state != READING_HEAD || connection->in.length == 0)) {
+	bool is_amid = http_connection_is_waiting(connection) &&
+	    (connection->state == READING_BODY || connection->in.length > 0);
+
+	if (!is_amid) {
 		http_connection_drop(connection);
 		return;
 	}
