@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "echo.h"
 #include "memory.h"
 #include "message_text.h"
 #include "regex.h"
@@ -169,6 +170,13 @@ fits_delivery(const struct rule *rule, struct record *record,
 	    fits_string(rule, rules, record_string(record, "status"));
 }
 
+/* What slack-send posted, and Slack tells us of. */
+static bool
+fits_echo(const struct rule *rule, struct record *record, struct rules *rules)
+{
+	return fits_string(rule, rules, echo_key(record));
+}
+
 static bool
 fits_any(const struct rule *rule, struct record *record, struct rules *rules)
 {
@@ -191,6 +199,7 @@ static const struct aspect aspects[] = {
 	{ "limit", fits_limit },
 	{ RECORD_ERROR, fits_error },
 	{ "delivery", fits_delivery },
+	{ "echo", fits_echo },
 	{ "any", fits_any },
 	{ NULL, NULL },
 };
@@ -245,8 +254,8 @@ take_rule(const struct rule_line *line, void *arg)
 	if (rule.aspect == NULL)
 		rule_line_complain(line, line->second_column,
 		    "expected text, attachment, payload, title, channel, user,"
-		    " type, pattern, fetched, limit, error, delivery or any:"
-		    " %s",
+		    " type, pattern, fetched, limit, error, delivery, echo or"
+		    " any: %s",
 		    line->second);
 	rule.regex = regex_new(line->rest, &error);
 	if (rule.regex == NULL)

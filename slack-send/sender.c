@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "compose.h"
 #include "doubt.h"
+#include "echo.h"
 #include "memory.h"
 #include "record.h"
 #include "slack_api.h"
@@ -502,7 +503,7 @@ append_metadata(struct buffer *json, const struct lane *lane)
 	char key[OUTBOX_KEY_BYTES];
 
 	outbox_key(&lane->message, lane->message.part, key);
-	buffer_append_string(json, "{\"event_type\":\"ultron_message\","
+	buffer_append_string(json, "{\"event_type\":\"" ECHO_EVENT_TYPE "\","
 	    "\"event_payload\":{\"key\":");
 	buffer_append_json(json, key, strlen(key));
 	buffer_append_string(json, "}}");

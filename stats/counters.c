@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "echo.h"
 #include "memory.h"
 
 /* members of a delivery */
@@ -19,7 +20,7 @@
 
 const char *const counters_members[] = {
 	RECORD_SEQ, RECORD_TYPE, RECORD_TEXT, RECORD_CLASS, RECORD_CHANNEL,
-	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, STATUS, PURPOSE, ERRORS, NULL
+	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, RECORD_OWN, ECHO_METADATA, STATUS, PURPOSE, ERRORS, NULL
 };
 
 struct counters *
@@ -147,10 +148,12 @@ count_type(struct counters *counters, struct record *record)
 	count_name(counters->types, type);
 	if (type == NULL)
 		return;
-	if (strcmp(type, "message") == 0)
+	if (strcmp(type, "message") == 0) {
 		counters->messages++;
-	else if (strcmp(type, "delivery") == 0)
+		counters->echoes += echo_key(record) != NULL;
+	} else if (strcmp(type, "delivery") == 0) {
 		count_delivery(counters, record);
+	}
 }
 
 static void

@@ -26,6 +26,7 @@ struct counters {
 	int64_t replied;
 	int64_t forwarded;
 	int64_t relayed;
+	int64_t echoes;		/* of what slack-send posted */
 	int64_t errors;
 	int64_t attachment_bytes;
 	int64_t bytes_scanned;

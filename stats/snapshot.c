@@ -28,6 +28,7 @@ static const struct {
 	{ "replied_msg_count", offsetof(struct counters, replied) },
 	{ "forwarded_msg_count", offsetof(struct counters, forwarded) },
 	{ "total_messages_slacked", offsetof(struct counters, relayed) },
+	{ "echoes", offsetof(struct counters, echoes) },
 	{ "records", offsetof(struct counters, records) },
 	{ "seq", offsetof(struct counters, seq) },
 	{ "checkpoint", offsetof(struct counters, checkpoint) },

@@ -9,6 +9,8 @@ import pytest
 from conftest import BIN, ROOT, run_program
 
 SHIPPED = ROOT / "examples" / "classes.conf"
+ECHO = {"event_type": "ultron_message",
+        "event_payload": {"key": "7/relay/0/id"}}
 
 
 def classify(rules, tmp_path, *records, options=()):
@@ -45,6 +47,7 @@ def classes(done):
     ("limit bomb", {"limits": [{"where": "text", "reason": "a bomb"}]}),
     ("error broke", {"error": {"stage": "s", "reason": "it broke"}}),
     ("delivery ^failed$", {"type": "delivery", "status": "failed"}),
+    ("echo ^7/relay/", {"own": True, "metadata": ECHO}),
     ("any .", {}),
     ("any deep", {"attachments": [{"text": "deep"}]}),
 ])
@@ -109,6 +112,16 @@ def test_what_no_rule_fits_is_a_success(tmp_path):
       "error": {"stage": "s", "reason": "r"}}, "warning"),
     ({"type": "delivery", "title": ":x:"}, "danger"),
     ({"type": "message", "status": "failed", "text": "a"}, "success"),
+    ({"type": "message", "text": ":x:", "own": True, "metadata": ECHO},
+     "success"),
+    ({"type": "message", "text": ":x:", "metadata": ECHO}, "danger"),
+    ({"type": "message", "text": ":x:", "own": True}, "danger"),
+    ({"type": "message", "text": ":x:", "own": True, "metadata": {
+        "event_type": "other", "event_payload": {"key": "7/relay/0"}}},
+     "danger"),
+    ({"type": "message", "text": ":x:", "own": True, "metadata": {
+        "event_type": "ultron_message", "event_payload": {"key": 7}}},
+     "danger"),
     ({"text": ":heavy_check_mark: fine"}, "success"),
     ({}, "success"),
 ])

@@ -134,6 +134,18 @@ def test_bounds_the_errors_of_deliveries(path):
     assert found["(others)"] == 2 * (3000 - 992)
 
 
+def test_counts_what_slack_shows_of_our_own_posts(path):
+    told = {"event_type": "ultron_message",
+            "event_payload": {"key": "7/relay/0"}}
+    lines = [line(type="message", seq=1, own=True, metadata=told),
+             line(type="message", seq=2, own=True),
+             line(type="message", seq=3, metadata=told),
+             line(type="api_message", seq=4, own=True, metadata=told)]
+    assert count(*lines, path=path)["echoes"] == 1
+    found = count(*lines, path=path)
+    assert (found["echoes"], found["total_msg_count"]) == (1, 3)
+
+
 def test_a_count_of_errors_never_grows_beyond_what_it_can_hold(path):
     count(delivery(), path=path)
     full = json.loads(path.read_text()) | {"external": {"k": 2 ** 53 - 1}}
