@@ -5,7 +5,7 @@
  * reads it.
  */
 
-import { cardOf, classSign } from "./card.js";
+import { cardOf, classSign, showReports } from "./card.js";
 import { element } from "./dom.js";
 import { CLASSES, unreadable, viewOf } from "./record.js";
 
@@ -13,6 +13,7 @@ const CARDS_KEPT = 200;			/* in a column, and as many waiting */
 const CHARACTERS_WAITING = 16 * 1024 * 1024;
 const BUILDING_MS = 12;			/* at a time, for each column */
 const AT_TOP_PX = 8;
+const REPORTS_SHOWN = 4;		/* on a card */
 
 const numbers = new Intl.NumberFormat("en");
 
@@ -36,9 +37,58 @@ function holdsSelection(node) {
 	return !selection.isCollapsed && node.contains(selection.anchorNode);
 }
 
+/* The records on the board by their seq, and what was reported of each. */
+class Reported {
+	#slots = new Map();	/* seq: { column, item, reports by purpose } */
+
+	expect(seq, column) {
+		if (seq !== null)
+			this.#slots.set(seq, { column, item: null,
+				reports: new Map() });
+	}
+
+	show(seq, item) {
+		const slot = this.#slots.get(seq);
+
+		if (slot === undefined)
+			return;
+		slot.item = item;
+		item.dataset.seq = seq;
+		this.#draw(slot);
+	}
+
+	/* What Slack shows is only believed where nothing was reported. */
+	tell(report, isEcho) {
+		const slot = this.#slots.get(report.of);
+		const { purpose } = report;
+
+		if (slot === undefined || isEcho && slot.reports.has(purpose) ||
+		    !slot.reports.has(purpose) && slot.reports.size >= REPORTS_SHOWN)
+			return;
+		slot.reports.set(purpose, report);
+		this.#draw(slot);
+	}
+
+	#draw({ item, reports }) {
+		if (item !== null && reports.size > 0)
+			showReports(item, [...reports.values()]);
+	}
+
+	forget(seq) {
+		this.#slots.delete(seq);
+	}
+
+	columnOf(seq) {
+		return this.#slots.get(seq)?.column;
+	}
+}
+
+const seqOf = (record) => Number.isSafeInteger(record?.seq) ? record.seq : null;
+
 class Column {
 	#name;
 	#names;
+	#reported;
 	#heading;
 	#list;
 	#fresh;			/* the button "n new" */
@@ -50,9 +100,10 @@ class Column {
 	#gone = 0;
 	#wanted = "";
 
-	constructor(name, names, onChange) {
+	constructor(name, names, reported, onChange) {
 		this.#name = name;
 		this.#names = names;
+		this.#reported = reported;
 		this.count = element("span", "count", "0");
 		this.#list = element("ol", "cards list-unstyled");
 		this.#footer = element("p", "gone", "Nothing yet");
@@ -85,6 +136,7 @@ class Column {
 
 	take(entry) {
 		this.#waiting.push(entry);
+		this.#reported.expect(seqOf(entry.record), this.#name);
 		this.#characters += entry.line?.length ?? 0;
 		this.#arrived += entry.line === undefined ? 0 : 1;
 		while (this.#waiting.length > CARDS_KEPT ||
@@ -94,16 +146,21 @@ class Column {
 	}
 
 	#letPass() {
-		const { line } = this.#waiting.shift();
+		const { line, record } = this.#waiting.shift();
 
 		if (line === undefined)
 			return;
+		this.#reported.forget(seqOf(record));
 		this.#characters -= line.length;
 		this.#passed++;
 		this.#gone++;
 	}
 
 	forget() {
+		for (const { record } of this.#waiting)
+			this.#reported.forget(seqOf(record));
+		for (const item of this.#list.children)
+			this.#forgetItem(item);
 		this.#waiting = [];
 		this.#characters = this.#passed = this.#arrived = this.#gone = 0;
 		this.#list.replaceChildren();
@@ -164,6 +221,7 @@ class Column {
 			return divider(gap);
 		this.#characters -= line.length;
 		const item = cardOrWords(line, record, key, this.#names);
+		this.#reported.show(seqOf(record), item);
 		this.#sift(item);
 		return item;
 	}
@@ -172,8 +230,28 @@ class Column {
 		while (this.#list.childElementCount > CARDS_KEPT) {
 			const last = this.#list.lastElementChild;
 			this.#gone += last.dataset.key === undefined ? 0 : 1;
+			this.#forgetItem(last);
 			last.remove();
 		}
+	}
+
+	#forgetItem(item) {
+		if (item.dataset.seq !== undefined)
+			this.#reported.forget(Number(item.dataset.seq));
+	}
+
+	/* Put the focus on the card of this seq, whatever the filter says. */
+	reveal(seq) {
+		const find = () => this.#list.querySelector(`[data-seq="${seq}"]`);
+
+		if (find() === null)
+			this.toNewest();
+		const item = find();
+		if (item === null)
+			return;
+		item.hidden = false;
+		item.firstElementChild.focus({ preventScroll: true });
+		item.scrollIntoView({ block: "center" });
 	}
 
 	#showRest() {
@@ -222,6 +300,7 @@ export class Board {
 	#node;
 	#columns;
 	#buttons;
+	#reported = new Reported();
 	#isPaused = false;
 	#schedule;
 
@@ -230,13 +309,15 @@ export class Board {
 		this.#node = node;
 		this.#schedule = schedule;
 		this.#columns = new Map(CLASSES.map((name) =>
-		    [name, new Column(name, names, schedule)]));
+		    [name, new Column(name, names, this.#reported, schedule)]));
 		this.#buttons = new Map(CLASSES.map((name) =>
 		    [name, this.#switchButton(name)]));
 		node.append(...Array.from(this.#columns.values(),
 		    (column) => column.node));
 		switchNode.append(...this.#buttons.values());
 		node.addEventListener("keydown", (event) => this.#press(event));
+		node.addEventListener("jump", (event) =>
+		    this.#jump(event.target, event.detail));
 		document.addEventListener("selectionchange", schedule);
 		document.addEventListener("scroll", schedule, { passive: true });
 		this.show(node.dataset.shown);
@@ -261,6 +342,22 @@ export class Board {
 	add(name, entry) {
 		this.#columns.get(name).take(entry);
 		this.#schedule();
+	}
+
+	/* What became of a message: on its card, if it has one still. */
+	report(report, isEcho) {
+		this.#reported.tell(report, isEcho);
+	}
+
+	#jump(button, seq) {
+		const name = this.#reported.columnOf(seq);
+
+		if (name === undefined) {
+			button.textContent = `Message #${seq} is no longer shown here`;
+			return;
+		}
+		this.show(name);
+		this.#columns.get(name).reveal(seq);
 	}
 
 	addGap(words) {

@@ -1,6 +1,7 @@
 /* One record as one card. */
 
 import { attachmentsNodes, blocksNodes } from "./blocks.js";
+import { reportWords } from "./deliveries.js";
 import { element, foreign, foreignName, link, linkTarget, visible }
 	from "./dom.js";
 import { highlight, placesOf } from "./highlight.js";
@@ -21,6 +22,7 @@ const LONG_TEXT = 900;
 const LONG_LINES = 14;
 const MATCHES_SHOWN = 6;
 const FILES_SHOWN = 20;
+const PAYLOAD_OPEN = 2000;	/* characters; a longer one is opened by hand */
 
 /* The sign of a class: a shape and a word, never a colour alone. */
 export function classSign(name, isWordShown) {
@@ -37,10 +39,12 @@ export function cardOf(view, names) {
 	const article = element("article", "message-card",
 	    headOf(view),
 	    ...errorOf(view),
+	    ...failureOf(view),
 	    ...bodyOf(view, names),
 	    ...matchesOf(view),
 	    ...filesOf(view),
 	    ...commandOf(view),
+	    ...payloadOf(view),
 	    footOf(view, names));
 	const item = element("li", `item item-${view.class}`, article);
 
@@ -98,6 +102,50 @@ function errorOf({ error, badLine, limits }) {
 		nodes.push(element("p", "trouble", "Scan cut short: ",
 		    foreign(limit)));
 	return nodes;
+}
+
+/* A message that did not get to Slack, and the way to its card. */
+function failureOf({ delivery }) {
+	if (delivery?.status !== "failed")
+		return [];
+	return [element("p", "trouble", foreign(delivery.reason)),
+	    ...(delivery.of === null ? [] : [jumpTo(delivery.of)])];
+}
+
+function jumpTo(seq) {
+	const button = element("button", "btn btn-link btn-sm jump",
+	    `Go to the message, #${seq}`);
+
+	button.type = "button";
+	button.addEventListener("click", () => button.dispatchEvent(
+	    new CustomEvent("jump", { bubbles: true, detail: seq })));
+	return button;
+}
+
+/* Show what is known of its way to Slack on a card that was made. */
+export function showReports(item, reports) {
+	const foot = item.querySelector(".foot");
+	const nodes = reports.map(reportNode);
+
+	foot.querySelectorAll(".report").forEach((node) => node.remove());
+	foot.prepend(...nodes);
+}
+
+function reportNode(report) {
+	const { sign, words, time, more } = reportWords(report);
+	const iso = time?.toISOString();
+	const node = element("p", `report report-${report.status}`,
+	    `${sign} `, foreign(words), ...(time === null ? [] :
+	    [" ", element("time", "", iso.slice(11, 19)),
+	    element("span", "zone", " UTC")]),
+	    more === "" ? "" : `, ${more}`);
+
+	if (time !== null) {
+		node.querySelector("time").dateTime = iso;
+		node.title = `${iso.slice(0, 10)}, ${time.toLocaleString()} ` +
+		    "your time";
+	}
+	return node;
 }
 
 function cut(text, length) {
@@ -245,12 +293,25 @@ function footOf(view, names) {
 	const facts = element("p", "facts", ...factsOf(view, names));
 
 	return element("div", "foot",
-	    ...(view.payload ? [disclosure("Payload", () =>
-	    pre(view.payload.isJson ? prettyJson(view.payload.text) :
-	    view.payload.text))] : []),
+	    ...(view.isRelayed ? [element("p", "report",
+	    "No word from Slack yet")] : []),
+	    ...(view.id ? [foreignName(view.id, "tag id")] : []),
 	    disclosure("Record", () => pre(prettyJson(view.line),
 	    view.lineLength - view.line.length)),
 	    facts);
+}
+
+/* A short one stands open, in a few lines that scroll. */
+function payloadOf({ payload }) {
+	if (!payload)
+		return [];
+	const make = () => pre(payload.isJson ? prettyJson(payload.text) :
+	    payload.text, 0, "Payload");
+	const node = disclosure("Payload", make,
+	    payload.text.length <= PAYLOAD_OPEN);
+
+	node.classList.add("payload");
+	return [node];
 }
 
 function factsOf(view, names) {
@@ -267,22 +328,26 @@ function factsOf(view, names) {
 	return facts.flatMap((fact, i) => i > 0 ? [" · ", fact] : [fact]);
 }
 
-/* <details>, its inside made when it is first opened. */
-function disclosure(label, make) {
+/* <details>, its inside made when it is first opened, which may be now. */
+function disclosure(label, make, isOpen = false) {
 	const node = element("details", "disclosure",
 	    element("summary", "", label));
 
-	node.addEventListener("toggle", () => node.append(make()),
-	    { once: true });
+	node.open = isOpen;
+	if (isOpen)
+		node.append(make());
+	else
+		node.addEventListener("toggle", () => node.append(make()),
+		    { once: true });
 	return node;
 }
 
-function pre(text, missing = 0) {
+function pre(text, missing = 0, label = "Source") {
 	const node = element("pre", "code source", foreign(text),
 	    missing > 0 ? `\n… ${missing} more characters` : "");
 
 	node.tabIndex = 0;
 	node.setAttribute("role", "region");
-	node.setAttribute("aria-label", "Source");
+	node.setAttribute("aria-label", label);
 	return node;
 }

@@ -4,6 +4,7 @@
  */
 
 import { isObject, list, string } from "./blocks.js";
+import { deliveryOf } from "./deliveries.js";
 import { memberText } from "./json.js";
 
 export const CLASSES = ["success", "warning", "danger"];
@@ -30,6 +31,8 @@ export function isHousekeeping(record) {
 
 /* The class the record goes under: what is out of order is a warning. */
 export function classOf(record) {
+	if (deliveryOf(record)?.status === "failed")
+		return record.class === "danger" ? "danger" : "warning";
 	if (CLASSES.includes(record?.class))
 		return record.class;
 	return record === null || !isObject(record) || record.type === "error" ||
@@ -65,11 +68,15 @@ export function viewOf(line, record, key) {
 		return unreadable(line, key, "the line is no JSON object");
 	const inner = newState(record);
 	const files = filesOf(record, inner);
+	const delivery = deliveryOf(record);
 
 	return {
 		key,
+		id: record.type === "api_message" ? string(record.id) : "",
+		isRelayed: record.type === "api_message",
+		delivery,
 		class: classOf(record),
-		...headingOf(record, inner),
+		...headingOf(record, inner, delivery),
 		channel: channelOf(record, inner),
 		time: timeOf(record),
 		marks: marksOf(record, inner),
@@ -114,10 +121,12 @@ function newState(record) {
 	    record.previous_message);
 }
 
-function headingOf(record, inner) {
+function headingOf(record, inner, delivery) {
 	const author = authorOf(record, inner);
 	const title = string(record.title);
 
+	if (delivery !== null)
+		return { heading: deliveryHeading(delivery, title), byline: "" };
 	if (record.type === "error")
 		return { heading: badLineOf(record) === "" ? "trouble" :
 		    "unreadable record", byline: "" };
@@ -127,6 +136,13 @@ function headingOf(record, inner) {
 		return { heading: author, byline: "" };
 	return { heading: string(record.type).replaceAll("_", " ") || "record",
 		byline: "" };
+}
+
+function deliveryHeading({ status, purpose, messages }, title) {
+	const what = purpose !== "digest" ? title || "a message" :
+	    messages === null ? "a digest" : `a digest of ${messages} messages`;
+
+	return status === "failed" ? `Not in Slack: ${what}` : `In Slack: ${what}`;
 }
 
 function authorOf(record, inner) {
@@ -169,6 +185,7 @@ function marksOf(record, inner) {
 		record.own === true ? "by Ultron" : null,
 		record.backfill === true ? "fetched later" : null,
 		record.type === "api_message" ? "by HTTP" : null,
+		record.type === "delivery" ? "delivery" : null,
 		record.type === "late_file" ? "late file" : null,
 	].filter((mark) => mark !== null);
 }

@@ -2,7 +2,9 @@
 
 import { Board } from "./board.js";
 import { Connection } from "./connection.js";
+import { Deliveries } from "./deliveries.js";
 import { classOf, isHousekeeping, learnNames } from "./record.js";
+import { Sieve } from "./sieve.js";
 import { Totals } from "./totals.js";
 
 const TOTALS_MS = 1000;
@@ -82,6 +84,18 @@ function wireTools(board, connection) {
 	});
 }
 
+/* Say which part of the stream is shown only, where a link asked for one. */
+function showSieve(sieve, board) {
+	const filter = byId("filter");
+
+	filter.value = sieve.words;
+	board.filter(sieve.words);
+	byId("sieve").hidden = !sieve.isSet;
+	byId("sieve-words").replaceChildren(...sieve.describe());
+	if (sieve.shownClass !== null)
+		board.show(sieve.shownClass);
+}
+
 function gapWords(from, to) {
 	const numbers = new Intl.NumberFormat("en");
 	const range = from === to ? `Record ${numbers.format(from)} is` :
@@ -93,8 +107,11 @@ function gapWords(from, to) {
 function start() {
 	const names = new Map();
 	const totals = new Totals(byId("totals"));
-	const schedule = paced(() => board.draw(totals.classes));
+	const sieve = new Sieve(location.search);
+	const schedule = paced(() => board.draw(sieve.isSet ? sieve.counts :
+	    totals.classes));
 	const board = new Board(byId("board"), byId("switch"), names, schedule);
+	const deliveries = new Deliveries(board);
 	const stateLine = new StateLine();
 	const address = new URL("ws/slack", location.href);
 
@@ -102,9 +119,14 @@ function start() {
 	address.username = address.password = address.search = address.hash = "";
 	const connection = new Connection(address, {
 		state: (name, seconds) => stateLine.show(name, seconds),
-		hello: (told) => totals.startAfter(told.last),
+		hello: (told) => {
+			totals.startAfter(told.last);
+			byId("sieve-missing").textContent = sieve.missing(told.first);
+		},
 		forget: () => {
 			board.forget();
+			deliveries.forget();
+			sieve.forget();
 			totals.forget();
 		},
 		gap: (from, to) => {
@@ -118,12 +140,19 @@ function start() {
 		record: (line, record, key) => {
 			learnNames(names, record);
 			totals.count(record, key);
-			if (!isHousekeeping(record))
+			if (isHousekeeping(record))
+				return;
+			deliveries.take(record, () => {
+				if (!sieve.passes(record, key))
+					return;
+				sieve.count(record);
 				board.add(classOf(record), { key, line, record });
+			});
 		},
 	});
 
 	wireTools(board, connection);
+	showSieve(sieve, board);
 	totals.draw();
 	setInterval(() => totals.draw(), TOTALS_MS);
 	connection.start();

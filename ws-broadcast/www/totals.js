@@ -5,6 +5,7 @@
 
 import { isObject, list } from "./blocks.js";
 import { sizeWords } from "./card.js";
+import { isQuiet } from "./deliveries.js";
 import { element } from "./dom.js";
 import { CLASSES, classOf } from "./record.js";
 
@@ -48,6 +49,12 @@ function rateWords(rate) {
 	    `${short.format(rate * 60)}/min`;
 }
 
+/* Reports of what went well, and echoes, which the shipped rules call success. */
+function quietIn(told) {
+	return number(told.deliveries?.sent) + number(told.deliveries?.digest) +
+	    number(told.echoes);
+}
+
 export class Totals {
 	#node;
 	#values = new Map();
@@ -76,7 +83,7 @@ export class Totals {
 		const own = this.#own;
 
 		own.records++;
-		own.classes[classOf(record)]++;
+		own.classes[classOf(record)] += isQuiet(record) ? 0 : 1;
 		own.files += list(record?.files).length;
 		own.matches += list(record?.matches).length;
 		own.errors += isObject(record) && !isObject(record.error) ? 0 : 1;
@@ -93,14 +100,17 @@ export class Totals {
 			this.#told = stats;
 	}
 
-	/* How many records of each class there were. */
+	/* How many records of each class there were that are worth a card. */
 	get classes() {
 		const told = this.#told?.classes;
 
 		if (!isObject(told))
 			return this.#own.classes;
-		return Object.fromEntries(CLASSES.map((name) =>
+		const counts = Object.fromEntries(CLASSES.map((name) =>
 		    [name, number(told[name])]));
+		counts.success = Math.max(0, counts.success -
+		    quietIn(this.#told));
+		return counts;
 	}
 
 	draw() {
