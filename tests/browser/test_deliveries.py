@@ -180,6 +180,7 @@ def test_reports_of_cards_that_are_gone_are_passed_over(server, page):
     page.wait_cards("warning", 1)
     page.driver.find_element("css selector", ".jump").click()
     assert page.text(".jump") == "Message #5001 is no longer shown here"
+    assert page.text("#announcement") == page.text(".jump")
     assert page.complaints() == []
 
 

@@ -354,6 +354,8 @@ export class Board {
 
 		if (name === undefined) {
 			button.textContent = `Message #${seq} is no longer shown here`;
+			document.getElementById("announcement").textContent =
+			    button.textContent;
 			return;
 		}
 		this.show(name);

@@ -295,9 +295,9 @@ function footOf(view, names) {
 	return element("div", "foot",
 	    ...(view.isRelayed ? [element("p", "report",
 	    "No word from Slack yet")] : []),
-	    ...(view.id ? [foreignName(view.id, "tag id")] : []),
 	    disclosure("Record", () => pre(prettyJson(view.line),
 	    view.lineLength - view.line.length)),
+	    ...(view.id ? [foreignName(view.id, "tag id")] : []),
 	    facts);
 }
 
