@@ -54,7 +54,7 @@ WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*
 WORKERS = 4
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 
-.PHONY: all help test check unit torment bench install clean
+.PHONY: all help test check unit torment flood bench install clean
 all: $(BINARIES) $(WWW)
 
 help:
@@ -62,6 +62,7 @@ help:
 	@echo 'make test     install what the tests need, then run all of them'
 	@echo 'make check    the same without installing anything'
 	@echo 'make torment  try to lose a record: MINUTES=30 SEED=a number'
+	@echo 'make flood    10,000 messages to one channel of Slack in a minute'
 	@echo 'make bench    measure speed, latency and memory, print a table'
 	@echo 'make install PREFIX=/usr/local'
 	@echo 'make clean    remove build/'
@@ -133,6 +134,10 @@ SEED =
 torment: all build/chaos.so
 	/usr/bin/python3 tests/judge/judge.py --minutes $(MINUTES) \
 		$(SEED:%=--seed %)
+
+# `make test` has a fourth of it.
+flood: all
+	ULTRON_FLOOD=full $(PYTEST) -s tests/pipeline/test_flood.py
 
 bench: all
 	/usr/bin/python3 bench/bench.py
