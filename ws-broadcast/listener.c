@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "signals.h"
 
-#define BACKLOG 128
+#define BACKLOG 1024
 #define IN_USE_MS 2000
 #define TRY_EVERY_MS 20
 
