@@ -49,6 +49,7 @@ struct lane {
 	bool has_message;
 	bool is_hungry;		/* it waits for room for its content */
 	bool is_in_doubt;	/* it may be in Slack */
+	bool was_answered;	/* by an error that leaves that open */
 	bool is_shown;		/* a file is: only its ts is not known */
 	unsigned doubts;	/* answered in vain */
 	struct backoff backoff;
@@ -127,6 +128,7 @@ forget_message(struct lane *lane)
 	compose_free(lane->compose);
 	lane->compose = NULL;
 	lane->has_message = lane->is_in_doubt = lane->is_shown = false;
+	lane->was_answered = false;
 	lane->doubts = 0;
 	lane->trouble_ms = 0;
 	lane->backoff.failures = 0;
@@ -382,6 +384,8 @@ take_failure(struct lane *lane, const struct slack_reply *reply,
 		    reply->json == NULL);
 		outbox_commit(outbox);
 		lane->is_in_doubt = true;
+		lane->was_answered = reply->json != NULL ||
+		    strncmp(reply->error, "HTTP ", strlen("HTTP ")) == 0;
 		try_later(lane, reply->error, lane->message.file != NULL
 		    ? DOUBT_MS : PAUSE_FIRST_MS);
 		break;
@@ -426,11 +430,15 @@ end_part(struct lane *lane, const char *ts)
 
 /* --- doubt ----------------------------------------------------------------*/
 
-/* Once it is sent again at random; then it is left to people. */
+/*
+ * Without any answer it is sent again once at random, then it is left to
+ * people; an answer such as 500 says that it hardly was posted.
+ */
 static void
 send_again(struct lane *lane, enum doubt_answer answer)
 {
-	if (answer == DOUBT_UNKNOWN && lane->doubts++ > 0) {
+	if (answer == DOUBT_UNKNOWN && !lane->was_answered &&
+	    lane->doubts++ > 0) {
 		end_message(lane, OUTBOX_FAILED, "no answer came, and Slack"
 		    " does not say whether it was posted");
 		return;
