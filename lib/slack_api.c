@@ -264,6 +264,14 @@ slack_api_is_busy(const struct slack_api *api, const char *name)
 	return slack_bucket_wait_ms(&method->bucket) > 0;
 }
 
+/* Who has to wait for a lane of its own is in nobody's way. */
+static bool
+is_waiting_for_method(const struct slack_call *call)
+{
+	return is_waiting(call) && (call->lane == NULL ||
+	    slack_bucket_wait_ms(&call->lane->bucket) == 0);
+}
+
 /* Of the lane, or of the method where there is none. */
 static int64_t
 count_waiting(const struct method *method, const struct slack_lane *lane)
@@ -276,7 +284,7 @@ count_waiting(const struct method *method, const struct slack_lane *lane)
 			count += is_waiting(call);
 	else if (method != NULL)
 		for (call = method->calls; call != NULL; call = call->next)
-			count += is_waiting(call);
+			count += is_waiting_for_method(call);
 	return count;
 }
 
