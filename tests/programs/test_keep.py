@@ -1273,7 +1273,7 @@ def test_memory_is_small_and_given_back(tmp_path, opens):
 
 def test_the_end_of_the_input_is_told_though_the_pipe_is_full_again(tmp_path):
     """Keep finds room for just the rest, and the end, in one turn."""
-    with keep_stage("page", tmp_path, options=["--hang", 5]) as keep:
+    with keep_stage("page", tmp_path, options=["--hang", 60]) as keep:
         stage = keep.stage()
         text = b"x" * 63 + b"\n"
         with open(f"/proc/{stage}/fd/0", "rb") as pipe:
