@@ -506,6 +506,10 @@ class Drip:
         with contextlib.suppress(OSError):
             self.peer.socket.send(self.drop)
 
+    def must_go_on(self):
+        seconds = time.monotonic() - self.begin
+        assert seconds < self.seconds[1] * SLOW + 5, self.expected
+
     def hear(self):
         """Returns False at the end, which must be the one expected."""
         try:
@@ -548,6 +552,7 @@ def test_slow_clients_have_their_time(taking):
                     selector.unregister(key.fileobj)
             for key in list(selector.get_map().values()):
                 key.data.wet()
+                key.data.must_go_on()
         assert_small(taking, 8 * MIB)
     assert count_descriptors(taking) < 24
 
