@@ -22,7 +22,8 @@
 #define UPLOAD_BYTES_PER_MS 32	/* at least so fast */
 #define UPLOAD_ANSWER_MAX (64 * 1024)
 #define REPORT_MS 600000	/* not more often for one method */
-#define PAUSED_KEYS_MAX 3	/* then the method is paused */
+#define PAUSED_KEYS_MAX 3	/* then the method is, for a moment: */
+#define CROWD_PAUSE_S 5
 #define FORM "application/x-www-form-urlencoded"
 
 /* A method of Slack's that was called, with the calls in their order. */
@@ -551,20 +552,25 @@ pause_lane(struct method *method, struct slack_lane *lane,
 		    " is in %" PRId64 " s", method->name, pause_s);
 }
 
-/* Where several keys are refused, it is not for what they are. */
+/* Where several keys are refused it may not be for what they are: then the
+ * others wait, too, but only for a moment. */
 static void
 slow_down(struct slack_call *call, const struct http_answer *answer,
     const struct slack_judgement *judgement)
 {
 	struct method *method = call->method;
+	struct http_answer moment = *answer;
 
 	call->limited++;
 	if (call->lane != NULL)
 		pause_lane(method, call->lane, answer, judgement->pause_s);
-	if (call->lane == NULL || judgement->is_for_all ||
-	    slack_lane_count_paused(method->api->lanes,
-	    method->pace->group) >= PAUSED_KEYS_MAX)
+	if (moment.retry_after_s < 0 || moment.retry_after_s > CROWD_PAUSE_S)
+		moment.retry_after_s = CROWD_PAUSE_S;
+	if (call->lane == NULL || judgement->is_for_all)
 		pause_method(method, answer, judgement->pause_s);
+	else if (slack_lane_count_paused(method->api->lanes,
+	    method->pace->group) >= PAUSED_KEYS_MAX)
+		pause_method(method, &moment, CROWD_PAUSE_S);
 }
 
 static void

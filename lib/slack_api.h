@@ -85,8 +85,8 @@ void slack_api_free(struct slack_api *api);
  * besides, a pace for each key, which they share. Calls of one key are made
  * one after the other, in the order they came; a 429 stops that key, not the
  * method, and calls of other keys overtake those that wait. The whole method
- * is stopped by a 429 without key, by message_limit_exceeded, and where three
- * keys are stopped at a time.
+ * is stopped by a 429 without key and by message_limit_exceeded, and for a
+ * moment where three keys are stopped at a time.
  */
 struct slack_call *slack_api_call(struct slack_api *api,
     const struct slack_request *request,

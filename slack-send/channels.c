@@ -12,10 +12,12 @@
 #define ID_BYTES_MIN 9
 #define PAGE "200"
 #define PAGES_MAX 25
+#define KNOWN_MS 3600000	/* then a channel may have another name */
 
 struct known {
 	char *target;		/* a name without #, or a person's id */
 	char *id;
+	int64_t since_ms;
 };
 
 /* Who waits for the names, or for the answer about a person. */
@@ -130,6 +132,17 @@ remember(struct channels *channels, const char *target, const char *id)
 		known = add_known(channels, target);
 	free(known->id);
 	known->id = xstrdup(id);
+	known->since_ms = clock_steady_ms();
+}
+
+/* One that is not too old. */
+static const struct known *
+find_fresh(const struct channels *channels, const char *target)
+{
+	const struct known *known = find_known(channels, target);
+
+	return known != NULL &&
+	    clock_steady_ms() - known->since_ms < KNOWN_MS ? known : NULL;
 }
 
 static const char *
@@ -175,7 +188,7 @@ answer_queries(struct channels *channels, const struct slack_reply *reply)
 	channels->queries = NULL;
 	while (query != NULL) {
 		struct query *next = query->next;
-		const struct known *known = find_known(channels,
+		const struct known *known = find_fresh(channels,
 		    query->target);
 
 		query->done(known != NULL ? known->id : NULL,
@@ -298,7 +311,7 @@ channels_find(struct channels *channels, const char *target,
     void *arg)
 {
 	const char *name = skip_mark(target);
-	const struct known *known = find_known(channels, name);
+	const struct known *known = find_fresh(channels, name);
 
 	if (is_id(name, "CGDZ")) {
 		done(name, NULL, arg);

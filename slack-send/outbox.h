@@ -82,7 +82,8 @@ struct outbox_digest {
 	int64_t first_seq, last_seq;		/* 0: they have none */
 	int64_t first_us, last_us;		/* when they came */
 	int64_t success, warning, danger;	/* of the messages */
-	struct outbox_tally tallies[OUTBOX_TALLIES];	/* largest first */
+	struct outbox_tally tallies[OUTBOX_TALLIES];	/* danger first, then
+				 * warning, and in each the largest first */
 	size_t tally_count;
 	int64_t rest;				/* messages in no tally */
 	struct outbox_line first[OUTBOX_ENDS];

@@ -223,7 +223,8 @@ read_tallies(struct outbox *outbox, int64_t number,
 {
 	static const char sql[] = "SELECT class, title, count(*) AS n"
 	    CARRIED " GROUP BY class, title"
-	    " ORDER BY n DESC, min(number) LIMIT 10";
+	    " ORDER BY CASE class WHEN 'danger' THEN 0 WHEN 'warning' THEN 1"
+	    " ELSE 2 END, n DESC, min(number) LIMIT 10";
 	sqlite3_stmt *find = use_for(outbox, sql, number);
 
 	digest->rest = digest->messages;

@@ -20,7 +20,9 @@
 
 #define POST "chat.postMessage"
 #define TOKEN "SLACK_BOT_TOKEN"
+#define NO_CHANNEL ": the bot is in no channel of that name"
 #define PAUSE_FIRST_MS 1000
+#define ASK_AGAIN_MS 30000	/* about the token, while Slack is away */
 #define DISK_MS 1000		/* while nothing can be noted */
 #define SHOWN_MS 1500		/* until Slack shows a file, mostly */
 #define DOUBT_MS 3000		/* until Slack would show it at the latest */
@@ -47,6 +49,7 @@ struct lane {
 	struct compose *compose;	/* NULL: there is none, yet */
 	size_t content_bytes;
 	bool has_message;
+	bool had_turn;
 	bool is_hungry;		/* it waits for room for its content */
 	bool is_in_doubt;	/* it may be in Slack */
 	bool was_answered;	/* by an error that leaves that open */
@@ -65,7 +68,11 @@ struct sender {
 	struct lanes lanes;
 	size_t count;
 	size_t content_bytes;
-	bool is_locked;		/* Slack refuses the token */
+	bool is_locked;		/* nothing is sent: does Slack take the token? */
+	bool is_refused;	/* it does not: people were told */
+	struct lane *suspect;	/* whose message brought that up, or NULL */
+	char *suspicion;	/* by this word of Slack's */
+	struct buffer cursor;	/* the channel that had its turn last */
 	bool is_stopped;
 	struct timer unlock;
 };
@@ -171,6 +178,8 @@ free_lane(struct lane *lane)
 
 	LIST_REMOVE(lane, entry);
 	sender->count--;
+	if (sender->suspect == lane)
+		sender->suspect = NULL;
 	timers_cancel(sender->settings.timers, &lane->timer);
 	if (lane->call != NULL)
 		slack_api_cancel(lane->call);
@@ -193,24 +202,41 @@ sender_free(struct sender *sender)
 	while (!LIST_EMPTY(&sender->lanes))
 		free_lane(LIST_FIRST(&sender->lanes));
 	slack_api_free(sender->api);
+	buffer_free(&sender->cursor);
+	free(sender->suspicion);
 	free(sender);
+}
+
+/* The next channel by name that has no lane, behind the one that had its turn
+ * last, all around; NULL where there is none. */
+static const char *
+find_next_channel(struct sender *sender)
+{
+	struct buffer *cursor = &sender->cursor;
+
+	for (int round = 0; round < 2; round++) {
+		const char *next;
+
+		while ((next = outbox_next_channel(sender->settings.outbox,
+		    buffer_string(cursor))) != NULL) {
+			cursor->length = 0;
+			buffer_append_string(cursor, next);
+			if (find_lane(sender, buffer_string(cursor)) == NULL)
+				return buffer_string(cursor);
+		}
+		cursor->length = 0;
+	}
+	return NULL;
 }
 
 void
 sender_wake(struct sender *sender)
 {
-	struct buffer channel = { 0 };
-	const char *next;
+	const char *channel;
 
 	while (!sender->is_stopped && sender->count < SENDER_LANES_MAX &&
-	    (next = outbox_next_channel(
-	    sender->settings.outbox, buffer_string(&channel))) != NULL) {
-		channel.length = 0;
-		buffer_append_string(&channel, next);
-		if (find_lane(sender, next) == NULL)
-			add_lane(sender, next);
-	}
-	buffer_free(&channel);
+	    (channel = find_next_channel(sender)) != NULL)
+		add_lane(sender, channel);
 }
 
 void
@@ -253,6 +279,7 @@ end_message(struct lane *lane, enum outbox_state state, const char *reason)
 	outbox_end(outbox, lane->message.number, state, reason);
 	outbox_commit(outbox);	/* else with the next one that can */
 	forget_message(lane);
+	lane->had_turn = true;
 	set_step(lane, 0);
 }
 
@@ -284,22 +311,55 @@ try_later(struct lane *lane, const char *reason, int64_t least_ms)
 	buffer_free(&words);
 }
 
-/* Nothing can be sent with that token: all wait, and people are told. */
+/* All wait until it is known whether that is about the token, or about what
+ * this lane wants alone. */
 static void
-lock(struct sender *sender, const struct slack_reply *reply)
+lock(struct lane *lane, const struct slack_reply *reply)
 {
-	struct buffer words = { 0 };
+	struct sender *sender = lane->sender;
 
-	timers_set(sender->settings.timers, &sender->unlock,
-	    SENDER_LOCKED_MS);
 	if (sender->is_locked)
 		return;
 	sender->is_locked = true;
-	slack_api_advise(&words, POST, TOKEN, reply->error, reply->needed);
+	sender->suspect = lane;
+	free(sender->suspicion);
+	sender->suspicion = xstrdup(reply->error);
+	try_token(sender);
+}
+
+/* Nothing can be sent with that token: people are told. */
+static void
+tell_refused(struct sender *sender, const struct slack_reply *reply)
+{
+	struct buffer words = { 0 };
+
+	sender->suspect = NULL;
+	if (sender->is_refused)
+		return;
+	sender->is_refused = true;
+	slack_api_advise(&words, "auth.test", TOKEN, reply->error,
+	    reply->needed);
 	warnx("nothing is sent: %s", buffer_string(&words));
 	sender->settings.warn("token", buffer_string(&words),
 	    sender->settings.arg);
 	buffer_free(&words);
+}
+
+static void send_again(struct lane *lane, enum doubt_answer answer);
+
+/* The token is good: what was refused is what that lane wanted. */
+static void
+clear_suspect(struct sender *sender)
+{
+	struct lane *lane = sender->suspect;
+
+	sender->suspect = NULL;
+	if (lane == NULL || !lane->has_message)
+		return;
+	if (lane->is_in_doubt)
+		send_again(lane, DOUBT_UNKNOWN);
+	else
+		end_message(lane, OUTBOX_FAILED, sender->suspicion);
 }
 
 static void
@@ -308,13 +368,18 @@ take_token_test(const struct slack_reply *reply, void *arg)
 	struct sender *sender = arg;
 	struct lane *lane;
 
+	if (reply->verdict == SLACK_FORBIDDEN)
+		tell_refused(sender, reply);
 	if (reply->verdict != SLACK_OK) {
 		timers_set(sender->settings.timers, &sender->unlock,
-		    SENDER_LOCKED_MS);
+		    sender->is_refused ? SENDER_LOCKED_MS : ASK_AGAIN_MS);
 		return;
 	}
 	sender->is_locked = false;
-	warnx("Slack takes the token again: sending");
+	if (sender->is_refused)
+		warnx("Slack takes the token again: sending");
+	sender->is_refused = false;
+	clear_suspect(sender);
 	LIST_FOREACH(lane, &sender->lanes, entry)
 		if (!is_busy(lane))
 			set_step(lane, 0);
@@ -330,14 +395,14 @@ try_token(void *arg)
 	    }, take_token_test, sender);
 }
 
-/* The token is refused altogether: the message stays as it is. */
+/* Perhaps the token is refused altogether: the message stays as it is. */
 static bool
 is_locked_by(struct lane *lane, const struct slack_reply *reply)
 {
 	if (reply->verdict != SLACK_FORBIDDEN ||
 	    !slack_error_is_auth(reply->error))
 		return false;
-	lock(lane->sender, reply);
+	lock(lane, reply);
 	return true;
 }
 
@@ -347,6 +412,8 @@ fail(struct lane *lane, const struct slack_reply *reply, const char *method)
 	struct buffer words = { 0 };
 
 	buffer_append_string(&words, reply->error);
+	if (lane->is_name && strcmp(reply->error, "channel_not_found") == 0)
+		buffer_append_string(&words, NO_CHANNEL);
 	if (reply->verdict == SLACK_FORBIDDEN) {
 		buffer_append_string(&words, ": ");
 		slack_api_advise(&words, method, TOKEN, reply->error,
@@ -589,8 +656,8 @@ send_post(struct lane *lane)
 	    &lane->compose->posts[lane->message.part];
 
 	if (post->filename != NULL && lane->is_name) {
-		end_message(lane, OUTBOX_FAILED, "channel_not_found: the bot"
-		    " is in no channel of that name");
+		end_message(lane, OUTBOX_FAILED,
+		    "channel_not_found" NO_CHANNEL);
 		return;
 	}
 	outbox_try(outbox, lane->message.number);
@@ -701,11 +768,16 @@ compose_late(struct lane *lane)
 	return true;
 }
 
+/* What a channel is called may be refused; what it is sent is another thing. */
 static bool
-is_without_scope(const struct slack_reply *reply)
+is_of_no_matter(const struct lane *lane, const struct slack_reply *reply)
 {
-	return reply->verdict == SLACK_FORBIDDEN &&
-	    !slack_error_is_auth(reply->error);
+	bool is_permanent = reply->verdict == SLACK_FORBIDDEN ||
+	    reply->verdict == SLACK_BAD_REQUEST;
+
+	return is_permanent && !slack_error_is_auth(reply->error) &&
+	    (reply->verdict == SLACK_FORBIDDEN ||
+	    strchr("UW", lane->channel[0]) == NULL);
 }
 
 /* A public channel may be posted to by its name, even from outside. */
@@ -715,7 +787,7 @@ take_channel(const char *id, const struct slack_reply *reply, void *arg)
 	struct lane *lane = arg;
 
 	lane->is_finding = false;
-	if (reply != NULL && !is_without_scope(reply)) {
+	if (reply != NULL && !is_of_no_matter(lane, reply)) {
 		struct slack_reply failure = *reply;
 
 		if (failure.verdict == SLACK_IN_DOUBT)
@@ -756,6 +828,13 @@ take_step(struct lane *lane)
 		send_post(lane);
 }
 
+/* With more channels than lanes each message is a turn. */
+static bool
+is_to_make_room(const struct lane *lane)
+{
+	return lane->had_turn && lane->sender->count == SENDER_LANES_MAX;
+}
+
 static void
 advance(void *arg)
 {
@@ -768,7 +847,8 @@ advance(void *arg)
 	}
 	if (sender->is_locked)
 		return;
-	if (!lane->has_message && !load_message(lane)) {
+	if (!lane->has_message && (is_to_make_room(lane) ||
+	    !load_message(lane))) {
 		free_lane(lane);
 		sender_wake(sender);
 	} else if (lane->has_message && !is_busy(lane)) {

@@ -356,6 +356,7 @@ static int
 salvage(struct store *store, const char *beside, int64_t *rows)
 {
 	struct store to = { .path = beside };
+	int64_t busy = 0;
 	int is_whole = 0;
 
 	remove_all(beside);
@@ -365,6 +366,11 @@ salvage(struct store *store, const char *beside, int64_t *rows)
 		if (is_whole == 0)
 			is_whole = copy_rows(store, &to, true);
 		if (is_whole != -1 && store_commit(&to) == -1)
+			is_whole = -1;
+		/* in the file itself: its log does not go where that goes */
+		if (is_whole != -1 && (ask(&to,
+		    "PRAGMA wal_checkpoint(TRUNCATE)", &busy) == -1 ||
+		    busy != 0))
 			is_whole = -1;
 		if (is_whole != -1 && ask(&to, "SELECT count(*) FROM message",
 		    rows) == -1)
@@ -395,6 +401,18 @@ move_aside(const struct store *store, const char *name)
 	return result;
 }
 
+/* A name that nobody has. */
+static void
+print_aside(struct buffer *name, const char *path)
+{
+	intmax_t second = time(NULL);
+
+	do {
+		name->length = 0;
+		buffer_printf(name, "%s.damaged-%jd", path, second++);
+	} while (access(buffer_string(name), F_OK) == 0);
+}
+
 static int
 mend(struct store *store)
 {
@@ -403,8 +421,7 @@ mend(struct store *store)
 	int64_t rows = 0;
 	int status = -1;
 
-	buffer_printf(&aside, "%s.damaged-%jd", store->path,
-	    (intmax_t)time(NULL));
+	print_aside(&aside, store->path);
 	if (salvage(store, beside, &rows) == 0) {
 		disconnect_file(store);
 		if (move_aside(store, buffer_string(&aside)) == 0 &&

@@ -55,11 +55,15 @@ handle_established(const struct call *call)
 {
 	struct connections *connections = call->connections;
 	struct lws *connection = call->connection;
-	char after[64], run[128];
+	char after[64], run[128], from[64];
+	const struct viewer_wish wish = {
+		lws_get_urlarg_by_name(connection, "after=", after,
+		    sizeof after),
+		lws_get_urlarg_by_name(connection, "run=", run, sizeof run),
+		lws_get_urlarg_by_name(connection, "from=", from, sizeof from),
+	};
 
-	viewers_add(connections->viewers, call->viewer, connection,
-	    lws_get_urlarg_by_name(connection, "after=", after, sizeof after),
-	    lws_get_urlarg_by_name(connection, "run=", run, sizeof run));
+	viewers_add(connections->viewers, call->viewer, connection, &wish);
 	if (!connections->is_ticking)
 		lws_sul_schedule(connections->context, 0, &connections->tick,
 		    tick, LWS_US_PER_SEC);

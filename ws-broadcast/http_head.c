@@ -291,6 +291,19 @@ read_host(const struct http_head *head)
 	return count == 1 || (count == 0 && !head->may_stay) ? 0 : 400;
 }
 
+/* Of two, one program might believe the one and another one the other. */
+static bool
+has_doubled_fields(const struct http_head *head)
+{
+	static const char *const names[] = { "authorization", "content-type",
+		"idempotency-key", "origin" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (count_fields(head, names[i]) > 1)
+			return true;
+	return false;
+}
+
 /* What the fields mean for the connection. */
 static unsigned
 weigh_fields(struct http_head *head)
@@ -301,6 +314,8 @@ weigh_fields(struct http_head *head)
 		status = read_length(head);
 	if (status == 0)
 		status = read_coding(head);
+	if (status == 0 && has_doubled_fields(head))
+		status = 400;
 	head->expects_continue = head->may_stay &&
 	    has_field_word(head, "expect", "100-continue");
 	head->wants_websocket = head->may_stay &&

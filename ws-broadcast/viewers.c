@@ -88,16 +88,17 @@ spread_totals(struct viewers *viewers)
 
 void
 viewers_add(struct viewers *viewers, struct viewer *viewer,
-    struct lws *connection, const char *after, const char *run)
+    struct lws *connection, const struct viewer_wish *wish)
 {
-	int64_t key = parse_key(after);
+	int64_t key = parse_key(wish->after);
 	size_t length;
 
 	memset(viewer, 0, sizeof *viewer);
 	viewer->connection = connection;
-	viewer->is_resuming = key >= 0 && run != NULL &&
-	    strcmp(run, viewers->options.run) == 0;
+	viewer->is_resuming = key >= 0 && wish->run != NULL &&
+	    strcmp(wish->run, viewers->options.run) == 0;
 	viewer->last = key;
+	viewer->from = parse_key(wish->from);
 	LIST_INSERT_HEAD(&viewers->list, viewer, entry);
 	viewers->count++;
 
@@ -180,6 +181,20 @@ add_notice(struct viewers *viewers, const char *name, const char *text,
 	buffer_append(&viewers->frame, "]", 1);
 }
 
+/* The KEY behind which a viewer begins: as far back as it wants, or as it gets
+ * anyway, but not before what there is. */
+static int64_t
+find_beginning(const struct viewers *viewers, const struct viewer *viewer)
+{
+	const struct ring *ring = viewers->ring;
+	int64_t last = ring_before_newest(ring, viewers->options.history);
+
+	if (viewer->from <= 0 || viewer->from > last)
+		return last;
+	return viewer->from > ring_first(ring) ? viewer->from - 1
+	    : ring_before_newest(ring, ring_count(ring));
+}
+
 /* The first word: where the viewer stands. */
 static void
 add_hello(struct viewers *viewers, struct viewer *viewer)
@@ -187,8 +202,7 @@ add_hello(struct viewers *viewers, struct viewer *viewer)
 	const struct ring *ring = viewers->ring;
 
 	if (!viewer->is_resuming)
-		viewer->last = ring_before_newest(ring,
-		    viewers->options.history);
+		viewer->last = find_beginning(viewers, viewer);
 
 	size_t place = ring_find(ring, viewer->last);
 	int64_t next = place < ring_count(ring) ? ring_at(ring, place)->key

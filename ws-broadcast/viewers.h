@@ -21,6 +21,7 @@ struct viewer {
 	struct lws *connection;
 
 	int64_t last;		/* KEY of the last record sent */
+	int64_t from;		/* that it wants to begin with, or 0 */
 	const struct ring_record *large; /* being sent in pieces, or NULL */
 	size_t sent;		/* of the large record */
 
@@ -51,12 +52,16 @@ void viewers_free(struct viewers *viewers);
 
 size_t viewers_count(const struct viewers *viewers);
 
-/*
- * A viewer has come. It goes on behind the KEY `after` where that was given in
- * the run that is named, else it begins with the history; both may be NULL.
- */
+/* Where a viewer wants to begin; each may be NULL. */
+struct viewer_wish {
+	const char *after;	/* behind that KEY, */
+	const char *run;	/* given in that run; else */
+	const char *from;	/* with that KEY, where the history is shorter */
+};
+
+/* A viewer has come. Without a wish it begins with the history. */
 void viewers_add(struct viewers *viewers, struct viewer *viewer,
-    struct lws *connection, const char *after, const char *run);
+    struct lws *connection, const struct viewer_wish *wish);
 void viewers_remove(struct viewers *viewers, struct viewer *viewer);
 
 /* It can be written to. Returns -1 where the connection is to be closed. */

@@ -203,6 +203,17 @@ def test_a_refused_token_stops_all_and_fails_nothing(   # noqa: F811
     assert states(path) == {"sent": 4} and sorted(seqs(slack)) == [0, 1, 2, 3]
 
 
+def test_what_is_denied_to_one_message_stops_no_other(slack, path):  # noqa: F811
+    """auth.test takes the token: so it is about what the message wants."""
+    slack.fail_next(POST, error="access_denied")
+    drain(path, slack, message(1, channel=CHANNEL),
+          message(2, channel=CHANNEL), message(3, channel=CHANNELS[1]))
+    assert states(path) == {"failed": 1, "sent": 2}
+    (reason,), = ask(path, "SELECT reason FROM message"
+                     " WHERE state = 'failed'")
+    assert reason == "access_denied"
+
+
 # --- no Slack at all ---------------------------------------------------------
 
 def test_a_host_that_has_no_address(slack, path):           # noqa: F811

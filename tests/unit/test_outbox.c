@@ -477,7 +477,7 @@ test_summarizes_a_digest(void **state)
 	assert_int_equal(digest.tallies[0].messages, 6);
 	assert_string_equal(digest.tallies[0].class, "danger");
 	assert_string_equal(digest.tallies[0].title, "Build");
-	assert_null(digest.tallies[1].class);
+	assert_string_equal(digest.tallies[1].class, "danger");
 	assert_int_equal(digest.rest, 30 - 6 - 5 - 4 - 3 - 6);
 	assert_int_equal(digest.first_count, 3);
 	assert_int_equal(strlen(digest.first[0].text), 299);

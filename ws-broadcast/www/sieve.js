@@ -42,6 +42,11 @@ export class Sieve {
 	}
 
 	/* Does it hold anything back? */
+	/* The first record wanted, or null. */
+	get from() {
+		return this.#from;
+	}
+
 	get isSet() {
 		return this.#channel !== "" || this.#from !== null ||
 		    this.#to !== null || this.#class !== null;

@@ -117,6 +117,8 @@ function start() {
 
 	address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 	address.username = address.password = address.search = address.hash = "";
+	if (sieve.from !== null)
+		address.searchParams.set("from", sieve.from);
 	const connection = new Connection(address, {
 		state: (name, seconds) => stateLine.show(name, seconds),
 		hello: (told) => {
