@@ -51,7 +51,7 @@ WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*
 	$(BUILD)/www/bootstrap.min.css
 
 # Most tests wait for something: several at once take half the time.
-WORKERS = 4
+WORKERS = 3
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 
 .PHONY: all help test check unit torment flood bench install clean

@@ -872,7 +872,7 @@ def test_what_arrived_before_a_kill_is_not_fetched_again(
 def test_what_was_not_heard_to_be_taken_is_handed_in_again(
         slack, spool, start, tmp_path):
     file = add_file(slack, size=50_000, conduct=SLOW)
-    inbox = Inbox(tmp_path / "inbox.sock", answers=["hang up"])
+    inbox = Inbox(tmp_path / "inbox.sock", answers=["hang up"] * 100)
     fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
     fetcher.write(message(file))
     first = inbox.next()

@@ -1309,12 +1309,12 @@ def test_answers_that_nobody_takes_are_not_held_against_the_stage():
 
 def test_the_clock_begins_anew_when_answers_are_taken_again(tmp_path):
     first = b"x" * (2 * PIPE) + b"\n"
-    with keep_stage("echo", "slow", "hold", options=["--hang", 0.6],
+    with keep_stage("echo", "slow", "hold", options=["--hang", 3],
                     env={**os.environ, "OPEN": str(tmp_path / "open")}
                     ) as keep:
         keep.feed(first + b"slow\n")
         keep.wait_until_blocked()
-        time.sleep(0.8)
+        time.sleep(3.2)
         keep.read(first)
         assert keep.is_silent(0.2)
         (tmp_path / "open").touch()
