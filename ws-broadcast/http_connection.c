@@ -65,7 +65,7 @@ http_connection_add(struct http *http, int fd, struct crowd *crowd)
 	await_request(connection, HTTP_HEAD_MS);
 	LIST_INSERT_HEAD(&http->connections, connection, entry);
 	http->count++;
-	events_watch(http->options.set, &connection->event, EPOLLIN);
+	serve(connection);
 }
 
 static void

@@ -73,7 +73,10 @@ struct http {
 	char scratch[HTTP_READ_BYTES];
 };
 
-/* A client is there; its connection counts in that crowd already. */
+/*
+ * A client is there; its connection counts in that crowd already. What it asked
+ * for is looked at now: amid thousands its place may soon be another's.
+ */
 void http_connection_add(struct http *http, int fd, struct crowd *crowd);
 
 /* Close it; `gone` is called where its answer was deferred. */

@@ -176,8 +176,9 @@ def taking(start, inbox, tmp_path):             # noqa: F811
 class Traffic:
     """Records go by and somebody asks, whatever else happens."""
 
-    def __init__(self, server, source="127.0.0.99"):
+    def __init__(self, server, source="127.0.0.99", most_away=0):
         self.server = server
+        self.most_away = most_away  # of those who ask, the share turned away
         self.source = source
         self.late_s = 0             # the longest that a record took
         self.slow_s = 0             # the longest that an answer took
@@ -207,7 +208,9 @@ class Traffic:
     def ask(self):
         while not self.is_over.wait(0.01):
             begin = time.monotonic()
-            answer = ask(self.server, source=self.source)
+            answer = None
+            with contextlib.suppress(ConnectionError):
+                answer = ask(self.server, source=self.source)
             self.asked += 1
             if answer is None or answer.status == 503:
                 self.turned_away += 1
@@ -226,9 +229,10 @@ class Traffic:
             thread.join()
         assert not self.trouble, self.trouble
         assert self.count > 0
-        assert self.turned_away <= 1 + self.asked // 20
-        assert self.late_s < 0.5 * SLOW
-        assert self.slow_s < 1.5 * SLOW     # the kernel tries again after 1
+        assert self.turned_away <= self.asked * self.most_away
+        # next to nothing, but for other tests at the same time
+        assert self.late_s < 2 * SLOW
+        assert self.slow_s < 3 * SLOW
 
 
 def assert_small(server, most):
@@ -632,12 +636,15 @@ def open_many(server, count, sources, data):
 
 @pytest.mark.parametrize("sources", [1, 2, 200])
 def test_thousands_of_connections(start, sources):      # noqa: F811
-    """Of which none is closed by its client, while others are served."""
+    """
+    Of which none is closed by its client, while others are served. Where each
+    comes from elsewhere, nobody knows who the others are: most are served.
+    """
     count = 2000 if is_sanitized() else 10000
     server = start()
     kept = Peer(server, "127.0.0.98")
     assert kept.ask(head()).status == 200
-    with Traffic(server):
+    with Traffic(server, most_away=0.3 if sources == 200 else 0):
         peers = open_many(server, count, sources, [
             b"", b"GET / HT", head(), post(b"x" * 100)[:-50],
             head() + head()[:20]])
