@@ -153,6 +153,7 @@ begin(struct slack_judgement *judgement, const struct http_answer *answer)
 			.length = answer->length,
 			.scopes = answer->scopes,
 			.was_sent = answer->was_sent,
+			.status = answer->status,
 		},
 		.is_rate = answer->status == 429,
 		.pause_s = PAUSE_S,

@@ -50,6 +50,7 @@ struct slack_api {
 	struct method *methods;
 	struct slack_lane *lanes;
 	int64_t born_ms;
+	int64_t patience_ms;
 };
 
 struct slack_call {
@@ -64,6 +65,7 @@ struct slack_call {
 	const char *bytes;
 	size_t length;
 	unsigned limited;
+	int64_t limited_ms;	/* since when it is */
 	void (*done)(const struct slack_reply *reply, void *arg);
 	void *arg;
 };
@@ -152,6 +154,7 @@ slack_api_new(const struct slack_api_settings *settings)
 
 	api->url = settings->url != NULL ? settings->url : SLACK_API_URL;
 	api->timers = settings->timers;
+	api->patience_ms = settings->patience_ms;
 	api->born_ms = clock_steady_ms();
 	api->http = http_client_new(settings->set, settings->timers,
 	    settings->ca_file);
@@ -561,7 +564,8 @@ slow_down(struct slack_call *call, const struct http_answer *answer,
 	struct method *method = call->method;
 	struct http_answer moment = *answer;
 
-	call->limited++;
+	if (call->limited++ == 0)
+		call->limited_ms = clock_steady_ms();
 	if (call->lane != NULL)
 		pause_lane(method, call->lane, answer, judgement->pause_s);
 	if (moment.retry_after_s < 0 || moment.retry_after_s > CROWD_PAUSE_S)
@@ -573,10 +577,30 @@ slow_down(struct slack_call *call, const struct http_answer *answer,
 		pause_method(method, &moment, CROWD_PAUSE_S);
 }
 
+static bool
+is_out_of_patience(const struct slack_call *call)
+{
+	int64_t patience_ms = call->method->api->patience_ms;
+
+	return patience_ms > 0 &&
+	    clock_steady_ms() - call->limited_ms >= patience_ms;
+}
+
+/* It was not done, whatever the answer looked like. */
+static void
+give_up(struct slack_judgement *judgement)
+{
+	judgement->reply.verdict = SLACK_RETRY;
+	if (judgement->json == NULL)
+		judgement->reply.error = "ratelimited";
+}
+
 static void
 finish(struct slack_call *call, struct slack_judgement *judgement)
 {
-	if (judgement->json != NULL ||
+	if (judgement->is_rate) {
+		give_up(judgement);
+	} else if (judgement->json != NULL ||
 	    judgement->reply.verdict == SLACK_OK) {
 		call->method->bucket.pauses = 0;
 		if (call->lane != NULL)
@@ -606,7 +630,7 @@ take_answer(const struct http_answer *answer, void *arg)
 		    method->name, judgement.error);
 	if (judgement.is_rate)
 		slow_down(call, answer, &judgement);
-	else
+	if (!judgement.is_rate || is_out_of_patience(call))
 		finish(call, &judgement);
 	cJSON_Delete(judgement.json);
 	start_others(method);

@@ -31,6 +31,9 @@ struct slack_api_settings {
 	const char *ca_file;	/* or NULL */
 	int set;		/* of events */
 	struct timers *timers;
+
+	/* A call is not made again after 429s for so long; 0: no matter how */
+	int64_t patience_ms;
 };
 
 /* All is copied. */
@@ -58,7 +61,8 @@ struct slack_reply {
 	size_t length;
 	const char *scopes;	/* of the token (x-oauth-scopes), or NULL */
 	bool was_sent;		/* the request, or a part of it */
-	unsigned limited;	/* times it was answered 429 before */
+	long status;		/* of HTTP; 0: no answer came */
+	unsigned limited;	/* times it was answered 429 */
 };
 
 /*
@@ -79,7 +83,7 @@ void slack_api_free(struct slack_api *api);
  * this call. A 429 or `ratelimited` stops the method for Retry-After (30 s and
  * more where it is missing), is reported, and the call is made again, before
  * later ones: the caller does not see it, but in the time it takes and in
- * reply->limited.
+ * reply->limited. Where the patience is at an end, that is a SLACK_RETRY.
  *
  * The methods that post (chat.postMessage, files.completeUploadExternal) have,
  * besides, a pace for each key, which they share. Calls of one key are made

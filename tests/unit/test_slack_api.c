@@ -39,6 +39,7 @@ struct bench {
 	struct slack_api *api;
 	struct http_server *server;
 	char url[64];
+	int64_t patience_ms;
 	FILE *log;		/* what went to stderr */
 };
 
@@ -84,6 +85,7 @@ start(struct bench *bench)
 		.url = bench->url,
 		.set = bench->set,
 		.timers = bench->timers,
+		.patience_ms = bench->patience_ms,
 	});
 }
 
@@ -694,6 +696,44 @@ waits_longer_where_slack_does_not_say(void **state)
 		assert_int_equal(result.calls, 0);
 		tear_down(&bench);	/* with the call still waiting */
 		assert_int_equal(result.calls, 0);
+		pthread_mutex_destroy(&refusal.lock);
+	}
+}
+
+/* After its time a 429 ends a call, as one that was not done. */
+static void
+loses_patience_with_429(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+		const char *error;
+	} cases[] = {
+		{ 429, "", "ratelimited" },
+		{ 200, "{\"ok\":false,\"error\":\"message_limit_exceeded\"}",
+		    "message_limit_exceeded" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct refusal refusal = { .left = 1000,
+		    .status = cases[i].status,
+		    .headers = "Retry-After: 1\r\n", .body = cases[i].body };
+		struct bench bench = set_up_with(answer_refusal, &refusal);
+		struct result result = { .bench = &bench };
+
+		pthread_mutex_init(&refusal.lock, NULL);
+		bench.patience_ms = 500;
+		start(&bench);
+		call(&result, "test.busy", NULL);
+		await(&result);
+		assert_int_equal(result.verdict, SLACK_RETRY);
+		assert_string_equal(result.error, cases[i].error);
+		assert_int_equal(result.limited, 2);
+		assert_true(slack_api_wait_ms(bench.api, "test.busy", NULL)
+		    > 500);
+		forget(&result);
+		tear_down(&bench);
 		pthread_mutex_destroy(&refusal.lock);
 	}
 }
@@ -1369,6 +1409,7 @@ main(void)
 		test(doubts_only_what_was_sent),
 		test(waits_and_calls_again_after_429),
 		test(waits_longer_where_slack_does_not_say),
+		test(loses_patience_with_429),
 		test(keeps_the_pace_of_a_method),
 		test(posts_once_a_second_to_a_channel),
 		test(has_one_post_under_way_to_a_channel),
