@@ -10,6 +10,7 @@
 #include "record.h"
 
 #define ID_BYTES_MIN 9
+#define ID_BYTES_MAX 64
 #define PAGE "200"
 #define PAGES_MAX 25
 #define KNOWN_MS 3600000	/* then a channel may have another name */
@@ -42,14 +43,13 @@ struct channels {
 	int64_t listed_ms;		/* when that was last done, or 0 */
 };
 
-/* Does it look like an id that begins with one of the letters? */
-static bool
-is_id(const char *text, const char *letters)
+bool
+channels_is_id(const char *text, const char *letters)
 {
 	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
 
 	return strchr(letters, *text) != NULL && length >= ID_BYTES_MIN &&
-	    text[length] == '\0';
+	    length <= ID_BYTES_MAX && text[length] == '\0';
 }
 
 struct channels *
@@ -155,7 +155,7 @@ void
 channels_learn(struct channels *channels, const char *target, const char *id)
 {
 	target = skip_mark(target);
-	if (!is_id(target, "CGDZ") && is_id(id, "CGDZ"))
+	if (!channels_is_id(target, "CGDZ") && channels_is_id(id, "CGDZ"))
 		remember(channels, target, id);
 }
 
@@ -229,7 +229,7 @@ remember_page(struct channels *channels, const cJSON *list)
 		const char *name = json_string(channel, "name");
 		const char *id = json_string(channel, "id");
 
-		if (name != NULL && id != NULL && is_id(id, "CGDZ"))
+		if (name != NULL && id != NULL && channels_is_id(id, "CGDZ"))
 			remember(channels, name, id);
 	}
 }
@@ -281,7 +281,8 @@ take_conversation(const struct slack_reply *reply, void *arg)
 	const char *id = json_string(json_get(reply->json, "channel"), "id");
 
 	unlink_person(query);
-	if (reply->verdict == SLACK_OK && id != NULL && is_id(id, "CGDZ")) {
+	if (reply->verdict == SLACK_OK && id != NULL &&
+	    channels_is_id(id, "CGDZ")) {
 		remember(query->channels, query->target, id);
 		query->done(id, NULL, query->arg);
 	} else {
@@ -313,11 +314,11 @@ channels_find(struct channels *channels, const char *target,
 	const char *name = skip_mark(target);
 	const struct known *known = find_fresh(channels, name);
 
-	if (is_id(name, "CGDZ")) {
+	if (channels_is_id(name, "CGDZ")) {
 		done(name, NULL, arg);
 	} else if (known != NULL) {
 		done(known->id, NULL, arg);
-	} else if (is_id(name, "UW")) {
+	} else if (channels_is_id(name, "UW")) {
 		open_conversation(add_query(channels, &channels->people, name,
 		    done, arg));
 	} else if (is_fresh(channels)) {

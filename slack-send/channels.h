@@ -5,10 +5,15 @@
 #ifndef SLACK_SEND_CHANNELS_H
 #define SLACK_SEND_CHANNELS_H
 
+#include <stdbool.h>
+
 #include "slack_api.h"
 
 #define CHANNELS_MAX 5000	/* names that are remembered */
 #define CHANNELS_FRESH_MS 300000	/* names are asked for no sooner again */
+
+/* Does it look like an id that begins with one of the letters? */
+bool channels_is_id(const char *text, const char *letters);
 
 struct channels;
 

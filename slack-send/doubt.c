@@ -7,7 +7,7 @@
 #include "memory.h"
 #include "record.h"
 
-#define PAGE 200
+#define PAGE_MIN 20	/* that a page counts for, at least */
 
 struct doubt {
 	struct doubt_settings settings;
@@ -94,6 +94,7 @@ take_page(const struct slack_reply *reply, void *arg)
 	struct doubt *doubt = arg;
 	const cJSON *messages = json_get(reply->json, "messages");
 	const char *ts, *cursor;
+	int count;
 
 	if (reply->verdict != SLACK_OK || !cJSON_IsArray(messages)) {
 		give_up(doubt, reply);
@@ -102,7 +103,8 @@ take_page(const struct slack_reply *reply, void *arg)
 	ts = find_message(doubt, messages);
 	cursor = json_string(json_get(reply->json, "response_metadata"),
 	    "next_cursor");
-	doubt->messages += PAGE;
+	count = cJSON_GetArraySize(messages);
+	doubt->messages += count > PAGE_MIN ? count : PAGE_MIN;
 	if (ts != NULL)
 		finish(doubt, DOUBT_POSTED, ts, NULL);
 	else if (cursor != NULL && *cursor != '\0' &&

@@ -1,6 +1,6 @@
 #include "sender.h"
 
-#include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -12,6 +12,7 @@
 #include "compose.h"
 #include "doubt.h"
 #include "echo.h"
+#include "gate.h"
 #include "memory.h"
 #include "record.h"
 #include "slack_api.h"
@@ -19,15 +20,17 @@
 #include "upload.h"
 
 #define POST "chat.postMessage"
-#define TOKEN "SLACK_BOT_TOKEN"
+#define SHOW "files.completeUploadExternal"
+#define FIND "conversations.open"
 #define NO_CHANNEL ": the bot is in no channel of that name"
 #define PAUSE_FIRST_MS 1000
-#define ASK_AGAIN_MS 30000	/* about the token, while Slack is away */
 #define DISK_MS 1000		/* while nothing can be noted */
 #define SHOWN_MS 1500		/* until Slack shows a file, mostly */
 #define DOUBT_MS 3000		/* until Slack would show it at the latest */
 #define TRIED_MS 600000		/* so long is tried, however old it is */
 #define CONTENT_BYTES_MAX (32 * 1024 * 1024)	/* of messages at hand */
+#define CONTENT_BYTES_KEPT 65536	/* by one that has to wait */
+#define TS_BYTES_MAX 32
 
 /* A channel with messages to be sent, and the first of them. */
 struct lane {
@@ -51,12 +54,16 @@ struct lane {
 	bool has_message;
 	bool had_turn;
 	bool is_hungry;		/* it waits for room for its content */
+	bool is_refused;	/* for the token, it seems */
 	bool is_in_doubt;	/* it may be in Slack */
 	bool was_answered;	/* by an error that leaves that open */
 	bool is_shown;		/* a file is: only its ts is not known */
 	unsigned doubts;	/* answered in vain */
+	unsigned refusals;	/* to tell, though the token is good */
 	struct backoff backoff;
-	int64_t trouble_ms;	/* since when it fails, or 0 */
+	int64_t tried_ms;	/* since when it is tried, or 0 */
+	int64_t age_ms;		/* that it had then */
+	char trouble[256];	/* the last one */
 };
 
 LIST_HEAD(lanes, lane);
@@ -67,30 +74,40 @@ struct sender {
 	struct channels *channels;
 	struct lanes lanes;
 	size_t count;
-	size_t content_bytes;
-	bool is_locked;		/* nothing is sent: does Slack take the token? */
-	bool is_refused;	/* it does not: people were told */
-	struct lane *suspect;	/* whose message brought that up, or NULL */
-	char *suspicion;	/* by this word of Slack's */
 	struct buffer cursor;	/* the channel that had its turn last */
+	size_t content_bytes;
+	struct gate *gate;
 	bool is_stopped;
-	struct timer unlock;
 };
 
 static void advance(void *arg);
-static void try_token(void *arg);
+static void open_lanes(bool was_token, void *arg);
+
+static void
+warn(const char *topic, const char *reason, void *arg)
+{
+	const struct sender *sender = arg;
+
+	sender->settings.warn(topic, reason, sender->settings.arg);
+}
 
 struct sender *
 sender_new(const struct sender_settings *settings)
 {
 	struct sender *sender = xcalloc(1, sizeof *sender);
+	int64_t give_up_ms = settings->give_up_ms;
 
 	sender->settings = *settings;
 	sender->api = slack_api_new(&(struct slack_api_settings){
 		.url = settings->api_url, .ca_file = settings->ca_file,
-		.set = settings->set, .timers = settings->timers });
+		.set = settings->set, .timers = settings->timers,
+		.patience_ms = give_up_ms < TRIED_MS ? give_up_ms : TRIED_MS,
+	    });
 	sender->channels = channels_new(sender->api, settings->token);
-	sender->unlock = (struct timer){ .due = try_token, .arg = sender };
+	sender->gate = gate_new(&(struct gate_settings){
+		.api = sender->api, .timers = settings->timers,
+		.token = settings->token, .open = open_lanes,
+		.warn = warn, .arg = sender });
 	LIST_INIT(&sender->lanes);
 	return sender;
 }
@@ -123,26 +140,33 @@ is_busy(const struct lane *lane)
 	    lane->doubt != NULL || lane->is_finding || lane->timer.is_set;
 }
 
+/* It can be had again from the outbox. */
+static void
+drop_content(struct lane *lane)
+{
+	bool had_some = lane->content_bytes > 0;
+
+	compose_free(lane->compose);
+	lane->compose = NULL;
+	lane->sender->content_bytes -= lane->content_bytes;
+	lane->content_bytes = 0;
+	if (had_some)
+		wake_waiting(lane->sender);
+}
+
 static void
 forget_message(struct lane *lane)
 {
-	bool had_one = lane->has_message;
-
 	free((char *)lane->message.purpose);
 	free((char *)lane->message.id);
 	free((char *)lane->message.file);
 	lane->message = (struct outbox_message){ 0 };
-	compose_free(lane->compose);
-	lane->compose = NULL;
 	lane->has_message = lane->is_in_doubt = lane->is_shown = false;
-	lane->was_answered = false;
-	lane->doubts = 0;
-	lane->trouble_ms = 0;
+	lane->was_answered = lane->is_refused = false;
+	lane->doubts = lane->refusals = 0;
+	lane->tried_ms = 0;
 	lane->backoff.failures = 0;
-	lane->sender->content_bytes -= lane->content_bytes;
-	lane->content_bytes = 0;
-	if (had_one)
-		wake_waiting(lane->sender);
+	drop_content(lane);
 }
 
 static struct lane *
@@ -178,14 +202,11 @@ free_lane(struct lane *lane)
 
 	LIST_REMOVE(lane, entry);
 	sender->count--;
-	if (sender->suspect == lane)
-		sender->suspect = NULL;
 	timers_cancel(sender->settings.timers, &lane->timer);
 	if (lane->call != NULL)
 		slack_api_cancel(lane->call);
 	upload_cancel(lane->upload);
 	doubt_cancel(lane->doubt);
-	lane->has_message = false;
 	forget_message(lane);
 	free(lane->channel);
 	free(lane->id);
@@ -197,13 +218,12 @@ sender_free(struct sender *sender)
 {
 	if (sender == NULL)
 		return;
-	timers_cancel(sender->settings.timers, &sender->unlock);
+	gate_free(sender->gate);
 	channels_free(sender->channels);
 	while (!LIST_EMPTY(&sender->lanes))
 		free_lane(LIST_FIRST(&sender->lanes));
 	slack_api_free(sender->api);
 	buffer_free(&sender->cursor);
-	free(sender->suspicion);
 	free(sender);
 }
 
@@ -242,8 +262,7 @@ sender_wake(struct sender *sender)
 void
 sender_retry(struct sender *sender)
 {
-	if (sender->is_locked)
-		timers_set(sender->settings.timers, &sender->unlock, 0);
+	gate_retry(sender->gate);
 }
 
 /* Those that have nothing under way, or will not hear of it, are let go. */
@@ -283,126 +302,114 @@ end_message(struct lane *lane, enum outbox_state state, const char *reason)
 	set_step(lane, 0);
 }
 
+/* By the steady clock, as far as we were there: the other one may jump. */
 static bool
 is_too_old(const struct lane *lane)
 {
 	int64_t give_up_ms = lane->sender->settings.give_up_ms;
-	int64_t tried_ms = clock_steady_ms() - lane->trouble_ms;
+	int64_t tried_ms = clock_steady_ms() - lane->tried_ms;
 
-	/* the clock may have jumped */
-	return clock_now_us() - lane->message.since_us > give_up_ms * 1000 &&
+	return lane->age_ms + tried_ms > give_up_ms &&
 	    tried_ms >= (give_up_ms < TRIED_MS ? give_up_ms : TRIED_MS);
+}
+
+static void
+note_trial(struct lane *lane)
+{
+	int64_t age_us = clock_now_us() - lane->message.since_us;
+
+	if (lane->tried_ms != 0)
+		return;
+	lane->tried_ms = clock_steady_ms();
+	lane->age_ms = age_us > 0 ? age_us / 1000 : 0;
+}
+
+/* Others may need the room meanwhile. */
+static void
+pause_lane(struct lane *lane, const char *reason, int64_t least_ms)
+{
+	int64_t pause_ms = backoff_next_ms(&lane->backoff);
+
+	if (reason != lane->trouble)
+		snprintf(lane->trouble, sizeof lane->trouble, "%s", reason);
+	if (lane->content_bytes > CONTENT_BYTES_KEPT)
+		drop_content(lane);
+	set_step(lane, pause_ms > least_ms ? pause_ms : least_ms);
+}
+
+static void
+give_up(struct lane *lane, const char *reason)
+{
+	struct buffer words = { 0 };
+
+	buffer_printf(&words, "given up: %s%s", reason, lane->is_in_doubt ?
+	    "; Slack does not say whether it was posted" : "");
+	end_message(lane, OUTBOX_FAILED, buffer_string(&words));
+	buffer_free(&words);
 }
 
 static void
 try_later(struct lane *lane, const char *reason, int64_t least_ms)
 {
-	struct buffer words = { 0 };
-	int64_t pause_ms = backoff_next_ms(&lane->backoff);
-
-	if (lane->trouble_ms == 0)
-		lane->trouble_ms = clock_steady_ms();
-	if (!is_too_old(lane)) {
-		set_step(lane, pause_ms > least_ms ? pause_ms : least_ms);
-		return;
-	}
-	buffer_printf(&words, "given up: %s", reason);
-	end_message(lane, OUTBOX_FAILED, buffer_string(&words));
-	buffer_free(&words);
-}
-
-/* All wait until it is known whether that is about the token, or about what
- * this lane wants alone. */
-static void
-lock(struct lane *lane, const struct slack_reply *reply)
-{
-	struct sender *sender = lane->sender;
-
-	if (sender->is_locked)
-		return;
-	sender->is_locked = true;
-	sender->suspect = lane;
-	free(sender->suspicion);
-	sender->suspicion = xstrdup(reply->error);
-	try_token(sender);
-}
-
-/* Nothing can be sent with that token: people are told. */
-static void
-tell_refused(struct sender *sender, const struct slack_reply *reply)
-{
-	struct buffer words = { 0 };
-
-	sender->suspect = NULL;
-	if (sender->is_refused)
-		return;
-	sender->is_refused = true;
-	slack_api_advise(&words, "auth.test", TOKEN, reply->error,
-	    reply->needed);
-	warnx("nothing is sent: %s", buffer_string(&words));
-	sender->settings.warn("token", buffer_string(&words),
-	    sender->settings.arg);
-	buffer_free(&words);
+	if (is_too_old(lane))
+		give_up(lane, reason);
+	else
+		pause_lane(lane, reason, least_ms);
 }
 
 static void send_again(struct lane *lane, enum doubt_answer answer);
 
-/* The token is good: what was refused is what that lane wanted. */
+/* The token is good: what was refused is what the message wanted. */
 static void
-clear_suspect(struct sender *sender)
+take_refusal(struct lane *lane)
 {
-	struct lane *lane = sender->suspect;
-
-	sender->suspect = NULL;
-	if (lane == NULL || !lane->has_message)
-		return;
-	if (lane->is_in_doubt)
+	if (lane->id == NULL) {
+		lane->is_name = true;
+		lane->id = xstrdup(lane->channel);
+		set_step(lane, 0);
+	} else if (!lane->is_in_doubt) {
+		end_message(lane, OUTBOX_FAILED, lane->trouble);
+	} else if (lane->refusals++ == 0) {
+		try_later(lane, lane->trouble, PAUSE_FIRST_MS);
+	} else {
 		send_again(lane, DOUBT_UNKNOWN);
+	}
+}
+
+/* That Slack refused the token is no matter of patience. */
+static void
+reopen(struct lane *lane, bool was_token)
+{
+	bool is_refused = lane->is_refused;
+
+	lane->is_refused = false;
+	if (was_token)
+		lane->tried_ms = 0;
+	if (is_refused && !was_token)
+		take_refusal(lane);
 	else
-		end_message(lane, OUTBOX_FAILED, sender->suspicion);
+		set_step(lane, 0);
 }
 
 static void
-take_token_test(const struct slack_reply *reply, void *arg)
+open_lanes(bool was_token, void *arg)
 {
-	struct sender *sender = arg;
+	const struct sender *sender = arg;
 	struct lane *lane;
 
-	if (reply->verdict == SLACK_FORBIDDEN)
-		tell_refused(sender, reply);
-	if (reply->verdict != SLACK_OK) {
-		timers_set(sender->settings.timers, &sender->unlock,
-		    sender->is_refused ? SENDER_LOCKED_MS : ASK_AGAIN_MS);
-		return;
-	}
-	sender->is_locked = false;
-	if (sender->is_refused)
-		warnx("Slack takes the token again: sending");
-	sender->is_refused = false;
-	clear_suspect(sender);
 	LIST_FOREACH(lane, &sender->lanes, entry)
 		if (!is_busy(lane))
-			set_step(lane, 0);
+			reopen(lane, was_token);
 }
 
-static void
-try_token(void *arg)
-{
-	struct sender *sender = arg;
-
-	slack_api_call(sender->api, &(struct slack_request){
-		.method = "auth.test", .token = sender->settings.token,
-	    }, take_token_test, sender);
-}
-
-/* Perhaps the token is refused altogether: the message stays as it is. */
+/* The token is refused, it seems: the message stays as it is. */
 static bool
-is_locked_by(struct lane *lane, const struct slack_reply *reply)
+is_shut_by(struct lane *lane, const struct slack_reply *reply)
 {
-	if (reply->verdict != SLACK_FORBIDDEN ||
-	    !slack_error_is_auth(reply->error))
+	if (!gate_shuts(lane->sender->gate, reply))
 		return false;
-	lock(lane, reply);
+	lane->is_refused = true;
+	snprintf(lane->trouble, sizeof lane->trouble, "%s", reply->error);
 	return true;
 }
 
@@ -416,11 +423,18 @@ fail(struct lane *lane, const struct slack_reply *reply, const char *method)
 		buffer_append_string(&words, NO_CHANNEL);
 	if (reply->verdict == SLACK_FORBIDDEN) {
 		buffer_append_string(&words, ": ");
-		slack_api_advise(&words, method, TOKEN, reply->error,
+		slack_api_advise(&words, method, GATE_TOKEN, reply->error,
 		    reply->needed);
 	}
 	end_message(lane, OUTBOX_FAILED, buffer_string(&words));
 	buffer_free(&words);
+}
+
+static void
+count(struct lane *lane, const struct slack_reply *reply)
+{
+	outbox_count(lane->sender->settings.outbox, lane->message.number,
+	    reply->limited, reply->verdict != SLACK_OK && reply->status == 0);
 }
 
 /* It is not in Slack, and not for good. */
@@ -429,41 +443,37 @@ put_off(struct lane *lane, const struct slack_reply *reply)
 {
 	struct outbox *outbox = lane->sender->settings.outbox;
 
-	outbox_put_off(outbox, lane->message.number, reply->error,
-	    reply->limited, reply->json == NULL);
+	outbox_put_off(outbox, lane->message.number, reply->error, 0, 0);
 	outbox_commit(outbox);
 	lane->is_in_doubt = false;
+}
+
+/* It may be in Slack: that is found out before anything else. */
+static void
+doubt(struct lane *lane, const struct slack_reply *reply)
+{
+	outbox_commit(lane->sender->settings.outbox);
+	lane->is_in_doubt = true;
+	lane->was_answered = reply->json != NULL ||
+	    (reply->status != 0 && reply->status != 200);
+	pause_lane(lane, reply->error, lane->message.file != NULL ?
+	    DOUBT_MS : PAUSE_FIRST_MS);
 }
 
 static void
 take_failure(struct lane *lane, const struct slack_reply *reply,
     const char *method)
 {
-	struct outbox *outbox = lane->sender->settings.outbox;
-
-	if (is_locked_by(lane, reply)) {
+	count(lane, reply);
+	if (is_shut_by(lane, reply)) {
 		put_off(lane, reply);
-		return;
-	}
-	switch (reply->verdict) {
-	case SLACK_IN_DOUBT:
-		outbox_count(outbox, lane->message.number, reply->limited,
-		    reply->json == NULL);
-		outbox_commit(outbox);
-		lane->is_in_doubt = true;
-		lane->was_answered = reply->json != NULL ||
-		    strncmp(reply->error, "HTTP ", strlen("HTTP ")) == 0;
-		try_later(lane, reply->error, lane->message.file != NULL
-		    ? DOUBT_MS : PAUSE_FIRST_MS);
-		break;
-	case SLACK_RETRY:
+	} else if (reply->verdict == SLACK_IN_DOUBT) {
+		doubt(lane, reply);
+	} else if (reply->verdict == SLACK_RETRY) {
 		put_off(lane, reply);
 		try_later(lane, reply->error, 0);
-		break;
-	default:
-		outbox_count(outbox, lane->message.number, reply->limited, 0);
+	} else {
 		fail(lane, reply, method);
-		break;
 	}
 }
 
@@ -476,10 +486,20 @@ set_file(struct lane *lane, const char *file)
 	    file);
 }
 
+static bool
+is_ts(const char *text)
+{
+	size_t length = strspn(text, "0123456789.");
+
+	return length > 0 && length < TS_BYTES_MAX && text[length] == '\0';
+}
+
 /* A post stands in Slack. */
 static void
 end_part(struct lane *lane, const char *ts)
 {
+	if (ts != NULL && !is_ts(ts))
+		ts = NULL;
 	lane->message.part++;
 	outbox_part_done(lane->sender->settings.outbox, lane->message.number,
 	    lane->message.part, lane->id, ts);
@@ -487,7 +507,7 @@ end_part(struct lane *lane, const char *ts)
 		set_file(lane, NULL);
 	lane->is_in_doubt = lane->is_shown = false;
 	lane->doubts = 0;
-	lane->trouble_ms = 0;
+	lane->tried_ms = 0;
 	lane->backoff.failures = 0;
 	if ((size_t)lane->message.part >= lane->compose->count)
 		end_message(lane, OUTBOX_SENT, NULL);
@@ -510,6 +530,11 @@ send_again(struct lane *lane, enum doubt_answer answer)
 		    " does not say whether it was posted");
 		return;
 	}
+	lane->is_in_doubt = answer == DOUBT_UNKNOWN;
+	if (lane->backoff.failures > 0 && is_too_old(lane)) {
+		give_up(lane, lane->trouble);
+		return;
+	}
 	if (lane->message.file != NULL)
 		set_file(lane, NULL);
 	lane->is_in_doubt = false;
@@ -525,7 +550,7 @@ take_doubt(enum doubt_answer answer, const char *ts,
 	lane->doubt = NULL;
 	if (lane->is_shown || answer == DOUBT_POSTED)
 		end_part(lane, ts);
-	else if (reply != NULL && is_locked_by(lane, reply))
+	else if (reply != NULL && is_shut_by(lane, reply))
 		return;
 	else if (answer == DOUBT_LATER)
 		try_later(lane, reply->error, PAUSE_FIRST_MS);
@@ -560,10 +585,9 @@ take_post(const struct slack_reply *reply, void *arg)
 		take_failure(lane, reply, POST);
 		return;
 	}
-	if (reply->limited > 0)
-		outbox_count(lane->sender->settings.outbox,
-		    lane->message.number, reply->limited, 0);
-	if (channel != NULL && lane->is_name) {
+	count(lane, reply);
+	if (lane->is_name && channel != NULL &&
+	    channels_is_id(channel, "CGDZ")) {
 		channels_learn(lane->sender->channels, lane->channel, channel);
 		free(lane->id);
 		lane->id = xstrdup(channel);
@@ -625,12 +649,10 @@ take_upload(const struct slack_reply *reply, void *arg)
 		return;
 	}
 	if (reply->verdict != SLACK_OK) {
-		take_failure(lane, reply, "files.completeUploadExternal");
+		take_failure(lane, reply, SHOW);
 		return;
 	}
-	if (reply->limited > 0)
-		outbox_count(lane->sender->settings.outbox,
-		    lane->message.number, reply->limited, 0);
+	count(lane, reply);
 	lane->is_shown = true;
 	set_step(lane, SHOWN_MS);
 }
@@ -728,44 +750,100 @@ find_doubt(struct lane *lane)
 		set_step(lane, find_doubt_ms(lane));
 }
 
+static bool
+has_room(struct lane *lane, const struct outbox_message *message)
+{
+	struct sender *sender = lane->sender;
+	size_t bytes = measure(message->text) + measure(message->payload);
+
+	lane->is_hungry = sender->content_bytes > 0 &&
+	    sender->content_bytes + bytes > CONTENT_BYTES_MAX;
+	if (lane->is_hungry)
+		return false;
+	lane->content_bytes = bytes;
+	sender->content_bytes += bytes;
+	return true;
+}
+
+static void
+compose(struct lane *lane, const struct outbox_message *message)
+{
+	if (!is_digest(lane))
+		lane->compose = compose_message(message,
+		    lane->sender->settings.may_broadcast);
+}
+
 /* Returns false where there is none; it may have to wait for room. */
 static bool
 load_message(struct lane *lane)
 {
-	struct sender *sender = lane->sender;
 	struct outbox_message message;
-	size_t bytes;
 
-	if (!outbox_next(sender->settings.outbox, lane->channel, &message))
+	if (!outbox_next(lane->sender->settings.outbox, lane->channel,
+	    &message))
 		return false;
-	bytes = measure(message.text) + measure(message.payload);
-	lane->is_hungry = sender->content_bytes > 0 &&
-	    sender->content_bytes + bytes > CONTENT_BYTES_MAX;
-	if (lane->is_hungry)
+	if (!has_room(lane, &message))
 		return true;
 	take_message(lane, &message);
-	lane->content_bytes = bytes;
-	sender->content_bytes += bytes;
-	if (!is_digest(lane))
-		lane->compose = compose_message(&message,
-		    sender->settings.may_broadcast);
+	compose(lane, &message);
 	find_doubt(lane);
+	return true;
+}
+
+/* An older one may be in front, which had failed: then that comes first. */
+static bool
+reload_content(struct lane *lane)
+{
+	struct outbox_message message;
+
+	if (!outbox_next(lane->sender->settings.outbox, lane->channel,
+	    &message) || message.number != lane->message.number) {
+		forget_message(lane);
+		set_step(lane, 0);
+		return false;
+	}
+	if (!has_room(lane, &message))
+		return false;
+	compose(lane, &message);
 	return true;
 }
 
 /* As late as possible: what comes until then is in it. */
 static bool
-compose_late(struct lane *lane)
+summarize(struct lane *lane)
 {
 	const struct sender_settings *settings = &lane->sender->settings;
 	struct outbox_digest digest;
 
-	if (lane->compose != NULL)
-		return true;
-	if (!outbox_summarize(settings->outbox, lane->message.number, &digest))
+	if (!outbox_summarize(settings->outbox, lane->message.number,
+	    &digest)) {
+		set_step(lane, DISK_MS);
 		return false;
+	}
 	lane->compose = compose_digest(&digest, settings->dashboard);
 	return true;
+}
+
+/* Otherwise it goes on when there is room. */
+static bool
+has_content(struct lane *lane)
+{
+	if (lane->compose != NULL)
+		return true;
+	return is_digest(lane) ? summarize(lane) : reload_content(lane);
+}
+
+/* It may be in Slack, all the same: that is not found out here. */
+static void
+take_no_channel(struct lane *lane, const struct slack_reply *reply)
+{
+	count(lane, reply);
+	if (is_shut_by(lane, reply))
+		return;
+	if (reply->verdict == SLACK_NO_TARGET)
+		fail(lane, reply, FIND);
+	else
+		try_later(lane, reply->error, 0);
 }
 
 /* What a channel is called may be refused; what it is sent is another thing. */
@@ -788,11 +866,7 @@ take_channel(const char *id, const struct slack_reply *reply, void *arg)
 
 	lane->is_finding = false;
 	if (reply != NULL && !is_of_no_matter(lane, reply)) {
-		struct slack_reply failure = *reply;
-
-		if (failure.verdict == SLACK_IN_DOUBT)
-			failure.verdict = SLACK_RETRY;
-		take_failure(lane, &failure, "conversations.open");
+		take_no_channel(lane, reply);
 		return;
 	}
 	lane->is_name = id == NULL;
@@ -807,16 +881,15 @@ take_step(struct lane *lane)
 	struct sender *sender = lane->sender;
 	int64_t wait_ms;
 
+	note_trial(lane);
 	if (lane->id == NULL) {
 		lane->is_finding = true;
 		channels_find(sender->channels, lane->channel, take_channel,
 		    lane);
 		return;
 	}
-	if (!compose_late(lane)) {
-		set_step(lane, DISK_MS);
+	if (!has_content(lane))
 		return;
-	}
 	if (lane->is_in_doubt || lane->is_shown) {
 		ask(lane);
 		return;
@@ -845,10 +918,10 @@ advance(void *arg)
 		free_lane(lane);
 		return;
 	}
-	if (sender->is_locked)
+	if (gate_is_shut(sender->gate))
 		return;
-	if (!lane->has_message && (is_to_make_room(lane) ||
-	    !load_message(lane))) {
+	if (!lane->has_message &&
+	    (is_to_make_room(lane) || !load_message(lane))) {
 		free_lane(lane);
 		sender_wake(sender);
 	} else if (lane->has_message && !is_busy(lane)) {

@@ -13,7 +13,6 @@
 
 #define SENDER_LANES_MAX 256	/* channels at a time; others wait */
 #define SENDER_PAUSE_MOST_MS 60000	/* between two tries of a post */
-#define SENDER_LOCKED_MS 300000	/* between two tries of a refused token */
 
 /* All is borrowed. */
 struct sender_settings {

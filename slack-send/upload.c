@@ -8,6 +8,8 @@
 #include "memory.h"
 #include "record.h"
 
+#define FILE_ID_BYTES_MAX 64
+
 struct upload {
 	struct upload_settings settings;
 	struct slack_call *call;
@@ -124,6 +126,16 @@ take_bytes_answer(const struct slack_reply *reply, void *arg)
 		finish(upload, NULL);
 }
 
+/* It goes into the outbox. */
+static bool
+is_file_id(const char *text)
+{
+	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+	return length > 0 && length <= FILE_ID_BYTES_MAX &&
+	    text[length] == '\0';
+}
+
 static void
 take_address(const struct slack_reply *reply, void *arg)
 {
@@ -133,7 +145,8 @@ take_address(const struct slack_reply *reply, void *arg)
 	const char *file = json_string(reply->json, "file_id");
 
 	end_call(upload, reply);
-	if (reply->verdict == SLACK_OK && url != NULL && file != NULL) {
+	if (reply->verdict == SLACK_OK && url != NULL && file != NULL &&
+	    is_file_id(file)) {
 		upload->file = xstrdup(file);
 		upload->call = slack_api_upload(upload->settings.api,
 		    &(struct slack_upload){ url, post->content, post->length },

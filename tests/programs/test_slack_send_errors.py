@@ -1,5 +1,6 @@
 """slack-send when Slack fails or refuses: each case ends as the manual says."""
 import os
+import signal
 
 import pytest
 
@@ -71,6 +72,60 @@ def test_a_post_is_tried_again(slack, path, fault):         # noqa: F811
     is_limit = "retry_after" in fault
     assert (attempts, limited) == ((1, 1) if is_limit else (2, 0))
     assert second[2:] == (1, 0)
+    no_answer = "reset" in fault or "half" in fault
+    assert look(path, "broken") == [(int(no_answer),), (0,)]
+
+
+@pytest.mark.parametrize("channel, method", [
+    ("#qa", "users.conversations"), ("U0HUMAN002", "conversations.open")])
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_channel_is_sought_again(slack, path, channel,    # noqa: F811
+                                   method, fault):
+    slack.fail_next(method, **fault)
+    drain(path, slack, message(1, channel=channel),
+          message(2, channel=CHANNELS[1]), message(3, channel=channel))
+    assert states(path) == {"sent": 3}
+    assert [seq for seq in seqs(slack) if seq != 2] == [1, 3]
+    assert len(slack.calls(method)) == 2
+
+
+@pytest.mark.parametrize("channel, method, error", [
+    ("#qa", "users.conversations", "a_word_of_tomorrow"),
+    ("#qa", "users.conversations", "invalid_cursor"),
+    ("#qa", "users.conversations", "missing_scope"),
+    ("#qa", "users.conversations", "access_denied"),
+    ("U0HUMAN002", "conversations.open", "missing_scope"),
+    ("U0HUMAN002", "conversations.open", "access_denied")])
+def test_what_cannot_be_looked_up_slack_may_know(   # noqa: F811
+        slack, path, channel, method, error):
+    slack.fail_next(method, error=error)
+    drain(path, slack, message(1, channel=channel),
+          message(2, channel=channel))
+    assert seqs(slack) == [1, 2] and states(path) == {"sent": 2}
+
+
+@pytest.mark.parametrize("method", [
+    POST, *STEPS, "users.conversations", "conversations.open"])
+@pytest.mark.parametrize("fault", [
+    {"status": 429, "retry_after": 1, "body": "empty"},
+    {"error": "ratelimited", "retry_after": 1}, {"status": 503}],
+    ids=["429", "ratelimited", "503"])
+def test_what_never_passes_is_given_up(slack, path, method,     # noqa: F811
+                                       fault):
+    if method == "upload" and fault.get("error"):
+        pytest.skip("any 200 means that the bytes arrived")
+    channel = {"users.conversations": "#qa",
+               "conversations.open": "U0HUMAN002"}.get(method, CHANNEL)
+    slack.fail_next(method, times=1000, **fault)
+    drain(path, slack, message(1, channel=channel,
+                               payload=LONG if method in STEPS else ""),
+          *([] if method == POST else [message(2, channel=CHANNELS[1])]),
+          arguments=("--give-up-after", 3))
+    (state, reason, _, limited), *other = look(path)
+    assert state == "failed" and reason.startswith("given up: ")
+    assert (limited > 0) == (fault.get("status") != 503)
+    assert [row[0] for row in other] in ([], ["sent"])
+    assert 1 not in seqs(slack)
 
 
 # Where the bytes go any 200 means that they arrived.
@@ -214,6 +269,87 @@ def test_what_is_denied_to_one_message_stops_no_other(slack, path):  # noqa: F81
     assert reason == "access_denied"
 
 
+def test_a_mended_token_lets_all_channels_go_on(slack, path, start):  # noqa: F811
+    channels = [f"C0MANY{n:04}" for n in range(30)]
+    for channel in channels:
+        slack.control("add_channel", id=channel, name=channel.lower(),
+                      members=["U0ULTRON01"])
+    slack.control("token", name="bot", error="token_expired")
+    with start() as sender:
+        sender.pass_on(*(message(seq, channel=channels[seq % 30])
+                         for seq in range(1, 61)))
+        sender.says("nothing is sent")
+        slack.control("token", name="bot", error=None)
+        sender.child.send_signal(signal.SIGHUP)
+        sender.child.send_signal(signal.SIGHUP)
+        wait_for(lambda: states(path) == {"sent": 60}, timeout=40)
+        assert sender.end() == 0
+        said = sender.says("takes the token again").splitlines()
+        assert len(said) == 2
+    for channel in channels:
+        assert seqs(slack, channel) == sorted(seqs(slack, channel))
+    assert sorted(seqs(slack)) == list(range(1, 61))
+
+
+@pytest.mark.parametrize("error", ["access_denied",
+                                   "team_access_not_granted"])
+def test_a_channel_is_no_token(slack, path, error):         # noqa: F811
+    """The same words may be meant for one channel: others go on."""
+    slack.control("change_channel", id=CHANNEL, refuses=error)
+    drain(path, slack, message(1, channel=CHANNEL),
+          *(message(seq, channel=CHANNELS[1]) for seq in range(2, 5)))
+    assert seqs(slack) == [2, 3, 4]
+    assert look(path)[0] == ("failed", error, 1, 0)
+
+
+def test_a_long_message_that_waits_takes_no_room(slack, path,   # noqa: F811
+                                                 start):
+    """Three that do not fit into memory together."""
+    slack.fail_next(STEPS[0], status=503, times=20)
+    long = "x" * (15 << 20)
+    with start() as sender:
+        sender.pass_many([
+            message(seq, channel=CHANNELS[seq], payload=long, title=f"{seq}")
+            for seq in range(3)])
+        slack.wait_until(lambda fake: len({
+            call["arguments"]["filename"]
+            for call in fake.calls(STEPS[0])}) == 3, timeout=20)
+        sender.pass_on(message(3, channel=CHANNELS[3]))
+        wait_for(lambda: states(path).get("sent") == 1)
+        slack.control("heal")
+        wait_for(lambda: states(path) == {"sent": 4}, timeout=60)
+        assert sender.end() == 0
+    assert sorted(len(files[0]) for _, files in contents(slack)
+                  if files) == [15 << 20] * 3
+
+
+def test_a_part_that_fails_ends_the_message(slack, path):   # noqa: F811
+    slack.fail_next(POST, delay=0.01)
+    slack.fail_next(POST, error="msg_too_long")
+    drain(path, slack, message(1, channel=CHANNEL, text="word\n" * 1500),
+          message(2, channel=CHANNEL))
+    assert look(path, "state, reason, part, slack_ts IS NOT NULL") == [
+        ("failed", "msg_too_long", 1, 1), ("sent", None, 1, 1)]
+    assert seqs(slack) == [1, 2]
+    run_program("slack-send", "--outbox", path, "--replay-dead")
+    drain(path, slack)
+    assert seqs(slack) == [1, 2, 1] and states(path) == {"sent": 2}
+
+
+def test_a_digest_fails_with_all_it_carries(slack, path):   # noqa: F811
+    slack.fail_next(POST, delay=0.01, times=2)
+    slack.fail_next(POST, error="is_archived")
+    drain(path, slack, *(message(seq, channel=CHANNEL)
+                         for seq in range(1, 51)),
+          arguments=("--digest-after", 2))
+    rows = look(path, "seq, state, reason, attempts")
+    assert [row[1] for row in rows].count("sent") == 2
+    dead = [row for row in rows if row[1] == "failed"]
+    assert len(dead) == 49      # and the digest itself
+    assert {row[2:] for row in dead} == {("is_archived", 1)}
+    assert seqs(slack) == [1, 2]
+
+
 # --- no Slack at all ---------------------------------------------------------
 
 def test_a_host_that_has_no_address(slack, path):           # noqa: F811
@@ -254,22 +390,52 @@ def test_a_slack_that_comes_back_gets_all(slack, path, start):  # noqa: F811
 @pytest.mark.parametrize("method, answer", [
     (POST, {"ok": True, "ts": 17, "channel": {}}),
     (POST, {"ok": True}),
+    (POST, {"ok": True, "ts": "9" * 100000, "channel": "C" * 100000}),
+    (POST, {"ok": True, "ts": "1.1\n", "channel": "#qa"}),
+    (POST, {"ok": True, "ts": ["1.1"], "channel": None}),
     (STEPS[0], {"ok": True, "upload_url": None, "file_id": "F1"}),
     (STEPS[0], {"ok": True, "upload_url": "ftp://a.test/", "file_id": "F1"}),
     (STEPS[0], {"ok": True, "upload_url": "http://a.test/x", "file_id": "F"}),
     (STEPS[0], {"ok": True, "upload_url": "x" * 100000, "file_id": "F1"}),
     (STEPS[0], {"ok": True, "upload_url": ["https://a.test/"]}),
+    (STEPS[0], {"ok": True, "upload_url": "https://u:p@a.test/x",
+                "file_id": "F0000000001"}),
+    (STEPS[0], {"ok": True, "upload_url": "https://a.test/" + "x" * (1 << 20),
+                "file_id": "F0000000001"}),
+    (STEPS[0], {"ok": True, "upload_url": "https://a.test/x",
+                "file_id": "F" * 100000}),
+    (STEPS[0], {"ok": True, "upload_url": "https://a.test/x", "file_id": 7}),
     (STEPS[2], {"ok": True, "files": "F1"}),
     ("files.info", {"ok": True, "file": {"shares": [1, {"C": 1}]}}),
     ("users.conversations", {"ok": True, "channels": {"name": "x"}}),
     ("users.conversations", {"ok": True, "channels": [
         {"id": 1, "name": []}, {"id": "../x", "name": "qa"}, None]}),
+    ("users.conversations", {"ok": True, "channels": [], "response_metadata":
+                             {"next_cursor": ["x"]}}),
+    ("conversations.open", {"ok": True, "channel": "D1"}),
+    ("conversations.open", {"ok": True, "channel": {"id": ["D0000000001"]}}),
+    ("conversations.open", {"ok": True, "channel": {"id": "../../x"}}),
+    ("conversations.open", {"ok": True}),
 ])
 def test_fields_of_wrong_types_do_no_harm(slack, path, method,  # noqa: F811
                                           answer):
-    name = "#qa" if method == "users.conversations" else CHANNEL
-    payload = "" if method in (POST, "users.conversations") else LONG
-    slack.fail_next(method, answer=answer)
+    name = {"users.conversations": "#qa",
+            "conversations.open": "U0HUMAN002"}.get(method, CHANNEL)
+    payload = LONG if method in (*STEPS, "files.info") else ""
+    slack.fail_next(method, answer=answer, after=method == POST)
     drain(path, slack, message(1, channel=name, payload=payload),
           message(2, channel=CHANNELS[1]))
     assert set(states(path)) == {"sent"}
+    assert sorted(seqs(slack) if not payload else [1, 2]) == [1, 2]
+    assert look(path, "max(length(slack_ts)) < 32")[0][0] == 1
+    assert look(path, "max(length(slack_channel)) < 65")[0][0] == 1
+
+
+def test_a_list_without_an_end_ends(slack, path):           # noqa: F811
+    slack.fail_next("users.conversations", times=1000, answer={
+        "ok": True, "channels": [],
+        "response_metadata": {"next_cursor": "again"}})
+    drain(path, slack, message(1, channel="#qa"),
+          message(2, channel="#builds"))
+    assert states(path) == {"sent": 2}
+    assert len(slack.calls("users.conversations")) == 25
