@@ -2,12 +2,14 @@
 
 #include <err.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "buffer.h"
 #include "memory.h"
 #include "slack_error.h"
 
 #define TEST "auth.test"
+#define OTHER_KIND "not_allowed_token_type"	/* which auth.test takes */
 #define AWAY_MS 30000	/* while Slack does not answer */
 
 struct gate {
@@ -47,14 +49,14 @@ gate_is_shut(const struct gate *gate)
 
 /* Nothing can be sent with that token: people are told, once. */
 static void
-tell(struct gate *gate, const struct slack_reply *reply)
+tell(struct gate *gate, const struct slack_reply *reply, const char *method)
 {
 	struct buffer words = { 0 };
 
 	if (gate->was_token)
 		return;
 	gate->was_token = true;
-	slack_api_advise(&words, TEST, GATE_TOKEN, reply->error,
+	slack_api_advise(&words, method, GATE_TOKEN, reply->error,
 	    reply->needed);
 	warnx("nothing is sent: %s", buffer_string(&words));
 	gate->settings.warn("token", buffer_string(&words),
@@ -87,7 +89,7 @@ take_test(const struct slack_reply *reply, void *arg)
 	timers_set(gate->settings.timers, &gate->timer, is_away ?
 	    AWAY_MS : GATE_SHUT_MS);
 	if (!is_away)
-		tell(gate, reply);
+		tell(gate, reply, TEST);
 }
 
 static void
@@ -113,7 +115,10 @@ gate_shuts(struct gate *gate, const struct slack_reply *reply)
 		return true;
 	gate->is_shut = true;
 	gate->was_token = false;
-	try_token(gate);
+	if (strcmp(reply->error, OTHER_KIND) == 0)
+		tell(gate, reply, "a post");
+	else
+		try_token(gate);
 	return true;
 }
 

@@ -269,6 +269,17 @@ def test_what_is_denied_to_one_message_stops_no_other(slack, path):  # noqa: F81
     assert reason == "access_denied"
 
 
+def test_a_token_of_another_kind_fails_nothing(slack, path, start):  # noqa: F811
+    app = slack.environment["SLACK_APP_TOKEN"]
+    with start(env={"SLACK_BOT_TOKEN": app}) as sender:
+        sender.pass_on(message(1, channel=CHANNEL))
+        assert "not_allowed_token_type" in sender.says("nothing is sent")
+        sender.child.terminate()
+        sender.child.wait(10)
+    drain(path, slack)
+    assert seqs(slack) == [1] and states(path) == {"sent": 1}
+
+
 def test_a_mended_token_lets_all_channels_go_on(slack, path, start):  # noqa: F811
     channels = [f"C0MANY{n:04}" for n in range(30)]
     for channel in channels:
