@@ -8,7 +8,7 @@
  * modules: slack-reader/threads.c slack-reader/message_store.c
  * modules: slack-reader/backfill_order.c
  * modules: slack-reader/json_items.c slack-reader/slack_ts.c
- * modules: slack-reader/draft.c slack-reader/name_cache.c
+ * modules: slack-reader/name_cache.c
  * modules: slack-reader/channel_list.c tests/unit/stub_slack.c
  */
 #include <setjmp.h>

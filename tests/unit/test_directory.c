@@ -2,7 +2,7 @@
  * Names are looked up once, kept in a file, and never waited for in vain.
  *
  * modules: slack-reader/directory.c slack-reader/name_cache.c
- * modules: slack-reader/draft.c tests/unit/stub_slack.c
+ * modules: tests/unit/stub_slack.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
  * The journal takes records all or nothing, keeps its caps, reads on.
- * modules: slack-reader/journal.c slack-reader/journal_folder.c slack-reader/journal_scan.c slack-reader/journal_recovery.c slack-reader/journal_cursor.c slack-reader/draft.c tests/unit/journal_case.c
+ * modules: slack-reader/journal.c slack-reader/journal_folder.c slack-reader/journal_scan.c slack-reader/journal_recovery.c slack-reader/journal_cursor.c tests/unit/journal_case.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
  * A journal that a crash has left is sound again, and has what was promised.
- * modules: slack-reader/journal.c slack-reader/journal_folder.c slack-reader/journal_scan.c slack-reader/journal_recovery.c slack-reader/journal_cursor.c slack-reader/draft.c tests/unit/journal_case.c
+ * modules: slack-reader/journal.c slack-reader/journal_folder.c slack-reader/journal_scan.c slack-reader/journal_recovery.c slack-reader/journal_cursor.c tests/unit/journal_case.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* A file that is written beside and renamed: it is whole or as it was. */
-#ifndef SLACK_READER_DRAFT_H
-#define SLACK_READER_DRAFT_H
+#ifndef LIB_DRAFT_H
+#define LIB_DRAFT_H
 
 #include <stdbool.h>
 #include <stddef.h>
