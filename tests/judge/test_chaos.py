@@ -252,7 +252,7 @@ FILTERS = {
 
 
 def recording():
-    return (EXAMPLES / "qa-day.ndjson").read_bytes() * 5
+    return (EXAMPLES / "qa-day.ndjson").read_bytes() * 15
 
 
 def run_filter(name, env, before=()):

@@ -30,13 +30,14 @@ VARIANTS = {
         " journal 0.3 s later.",
         "conservation: kill -9 of slack-reader under load",
         [("slack-reader/door.c",
-          "	if (!any)\n"
+          "	if (!write_waiting(door, all))\n"
           "		return;\n"
           "	if (journal_commit(door->journal) == 0)\n"
           "		tell_accepted(door);\n"
           "	else\n"
           "		tell_refused(door, errno);\n",
           "	static int64_t due_ms;\n"
+          "	bool any = write_waiting(door, all);\n"
           "\n"
           "	tell_accepted(door);\n"
           "	if (any && due_ms == 0) {\n"
