@@ -89,7 +89,8 @@ append_member(struct buffer *out, const char *name, struct record *payload,
 }
 
 /*
- * A command as a record, in the words of an event. The verification token and
+ * A command as a record, in the words of an event, where `command` is what
+ * slack-bot adds. The verification token and
  * the response_url, with which anybody may post, stay out.
  */
 static void
@@ -99,7 +100,7 @@ take_command(struct delivery_reader *reader, struct delivery *delivery)
 
 	out->length = 0;
 	buffer_append_string(out, "{\"type\":\"" SLASH_COMMANDS "\"");
-	append_member(out, "command", reader->payload, "command");
+	append_member(out, "slash", reader->payload, "command");
 	append_member(out, RECORD_TEXT, reader->payload, "text");
 	append_member(out, RECORD_USER, reader->payload, "user_id");
 	append_member(out, RECORD_CHANNEL, reader->payload, "channel_id");

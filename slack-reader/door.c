@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "permalink.h"
 #include "slack_time.h"
 #include "stamp.h"
 
@@ -73,7 +74,8 @@ door_new(const struct door_settings *settings)
 {
 	static const char *const own[] = {
 		RECORD_SEQ, RECORD_RECEIVED, RECORD_SOURCE, RECORD_EVENT_ID,
-		RECORD_NAMES, RECORD_OWN, RECORD_BACKFILL, NULL
+		RECORD_NAMES, RECORD_OWN, RECORD_BACKFILL, RECORD_ADDRESSED,
+		RECORD_PERMALINK, NULL
 	};
 	struct door *door = xcalloc(1, sizeof *door);
 
@@ -487,6 +489,24 @@ door_is_safe(const struct door *door)
 	return door->own_count == 0;
 }
 
+/* Whom people address, and where they find the message. */
+static void
+add_identity(struct door *door, const struct guest *guest)
+{
+	const struct identity *identity = door->settings.identity;
+	const char *user = identity_user(identity);
+	const char *url = identity_url(identity);
+	struct buffer link = { 0 };
+
+	if (user != NULL && guest->origin.kind != FROM_INBOX &&
+	    identity_is_addressed(identity, door->record))
+		record_add_string(door->record, RECORD_ADDRESSED, user);
+	if (url != NULL && permalink_append(&link, url, door->record))
+		record_add_string(door->record, RECORD_PERMALINK,
+		    buffer_string(&link));
+	buffer_free(&link);
+}
+
 static void
 add_members(struct door *door, const struct guest *guest)
 {
@@ -499,6 +519,7 @@ add_members(struct door *door, const struct guest *guest)
 	if (guest->is_backfill)
 		record_add_json(record, RECORD_BACKFILL, "true", 4);
 	directory_add_names(door->settings.directory, record);
+	add_identity(door, guest);
 }
 
 /* Put it into the journal, which is not to say that it is durable. */

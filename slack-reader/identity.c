@@ -10,6 +10,7 @@
 #define FIRST_PAUSE_MS 1000
 #define LONGEST_PAUSE_MS 60000
 #define METHOD "auth.test"
+#define URL_BYTES_MAX 255
 #define TOKEN_NAME "SLACK_BOT_TOKEN"
 
 /* What the token must be allowed to do, and what does not work without. */
@@ -30,6 +31,9 @@ static const struct scope {
 	    " was missed in them is fetched" },
 	{ "users:read", "no names of users" },
 	{ "files:read", "no downloads of attachments" },
+	{ "chat:write", "no answers to commands, no relays" },
+	{ "files:write", "no attachments with what is forwarded" },
+	{ "im:write", "nothing is forwarded to people" },
 };
 
 struct identity {
@@ -40,6 +44,7 @@ struct identity {
 	bool is_reported;		/* that it does not answer */
 	char *user;			/* NULL: not known yet */
 	char *bot;			/* NULL: it has none */
+	char *url;			/* of the workspace, or NULL */
 };
 
 /* Is the scope one of those with commas between them? */
@@ -79,11 +84,24 @@ try_again(struct identity *identity, const char *reason)
 	    backoff_next_ms(&identity->backoff));
 }
 
+/* It is shown to people as a link: nothing but an address goes through. */
+static bool
+is_url(const char *text)
+{
+	size_t length = strlen(text);
+
+	return (strncmp(text, "https://", 8) == 0 ||
+	    strncmp(text, "http://", 7) == 0) && length <= URL_BYTES_MAX &&
+	    text[length - 1] == '/' &&
+	    strpbrk(text, "<>|\"'` \t\r\n") == NULL;
+}
+
 static void
 take_identity(struct identity *identity, const struct slack_reply *reply)
 {
 	const char *user = json_string(reply->json, "user_id");
 	const char *bot = json_string(reply->json, "bot_id");
+	const char *url = json_string(reply->json, "url");
 
 	if (user == NULL || *user == '\0') {
 		try_again(identity, "the answer names no user");
@@ -92,6 +110,8 @@ take_identity(struct identity *identity, const struct slack_reply *reply)
 	identity->user = xstrdup(user);
 	if (bot != NULL && *bot != '\0')
 		identity->bot = xstrdup(bot);
+	if (url != NULL && is_url(url))
+		identity->url = xstrdup(url);
 	if (reply->scopes != NULL)
 		report_missing(reply->scopes);
 	identity->settings.known(identity->settings.arg);
@@ -161,7 +181,20 @@ identity_free(struct identity *identity)
 	timers_cancel(identity->settings.timers, &identity->again);
 	free(identity->user);
 	free(identity->bot);
+	free(identity->url);
 	free(identity);
+}
+
+const char *
+identity_user(const struct identity *identity)
+{
+	return identity->user;
+}
+
+const char *
+identity_url(const struct identity *identity)
+{
+	return identity->url;
 }
 
 static bool

@@ -37,6 +37,11 @@ void identity_free(struct identity *identity);
  */
 bool identity_is_own(const struct identity *identity, struct record *event);
 
+/* Our user id, and the address of the workspace with a slash at its end; NULL
+ * where it is not known. */
+const char *identity_user(const struct identity *identity);
+const char *identity_url(const struct identity *identity);
+
 /* Is the message for the bot: in a dialogue with it, or begins with <@BOT>? */
 bool identity_is_addressed(const struct identity *identity,
     struct record *event);

@@ -259,7 +259,7 @@ def test_a_slash_command_is_a_record_without_its_secrets(reader):
     reader.start()
     reader.slack.control("slash_command", command="/ultron", text="help me")
     record, = reader.wait_records(1, type="slash_commands")
-    assert record["command"] == "/ultron" and record["text"] == "help me"
+    assert record["slash"] == "/ultron" and record["text"] == "help me"
     assert record["user"] and record["channel"]
     assert "response_url" not in record and "token" not in record
 
@@ -1173,3 +1173,24 @@ def test_tokens_stand_nowhere(reader):
         if path.is_file()]
     for token in (APP_TOKEN.encode(), BOT_TOKEN.encode(), b"ticket="):
         assert not any(token in content for content in everything)
+
+
+def test_a_message_tells_where_it_stands_and_whom_it_is_for(reader):
+    reader.start()
+    me = reader.slack.about.get("bot_user", "U0BOTUSER1")
+    first = reader.slack.send("a word")
+    reader.slack.send("an answer", thread_ts=first["ts"])
+    reader.slack.send(f"<@{me}> help")
+    reader.slack.edit(first, "a better word")
+    plain, = reader.wait_records(1, text="a word")
+    answer, = reader.wait_records(1, text="an answer")
+    command, = reader.wait_records(1, text=f"<@{me}> help")
+    edit, = reader.wait_records(1, subtype="message_changed")
+    place = plain["permalink"]
+    assert place.startswith("https://") and place.endswith(
+        f".slack.com/archives/{CHANNEL}/p{first['ts'].replace('.', '')}")
+    assert edit["permalink"] == place
+    assert answer["permalink"].endswith(
+        f"?thread_ts={first['ts']}&cid={CHANNEL}")
+    assert command["addressed"] == me
+    assert "addressed" not in plain and "addressed" not in answer

@@ -19,7 +19,7 @@
 
 #define ALL_SCOPES "channels:history,groups:history,im:history," \
 	"mpim:history,channels:read,groups:read,im:read,mpim:read," \
-	"users:read,files:read"
+	"users:read,files:read,chat:write,files:write,im:write"
 #define WHO "{\"ok\":true,\"user_id\":\"UBOT\",\"bot_id\":\"BBOT\"}"
 
 struct scene {
@@ -178,7 +178,7 @@ names_each_scope_that_is_missing(void **state)
 	read_report(answers, "x-oauth-scopes: channels:historyx, im:history,"
 	    "groups:history,mpim:history,groups:read,channels:read,mpim:read,"
 	    "im:read,users:read.email\r\n", report, sizeof report);
-	assert_int_equal(count_lines(report), 3);
+	assert_int_equal(count_lines(report), 6);
 	assert_non_null(strstr(report, "channels:history: "));
 	assert_non_null(strstr(report, "users:read: "));
 	assert_non_null(strstr(report, "files:read: "));
