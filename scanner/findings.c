@@ -58,8 +58,8 @@ compare_matches(const void *a, const void *b)
 
 	if (left->start != right->start)
 		return left->start < right->start ? -1 : 1;
-	return (left->pattern > right->pattern) -
-	    (left->pattern < right->pattern);
+	return (left->pattern->place > right->pattern->place) -
+	    (left->pattern->place < right->pattern->place);
 }
 
 void

@@ -59,6 +59,7 @@ struct options {
 
 struct scanner {
 	struct options options;
+	struct serials serials;
 	struct pattern_set *set;
 	struct scan *scan;
 	struct findings findings;
@@ -140,16 +141,19 @@ parse_options(int argc, char *argv[])
 
 /* The pattern of --test; wrong use where it is no regular expression. */
 static struct pattern_set *
-take_test(const struct options *options)
+take_test(struct scanner *scanner)
 {
+	const struct options *options = &scanner->options;
 	struct regex_error error;
-	struct pattern_set *set = patterns_single("test", options->test,
-	    options->where != 0 ? options->where : IN_ANY, &error);
+	struct pattern *pattern = pattern_new("test", options->test,
+	    &scanner->serials, &error);
 
-	if (set == NULL)
+	if (pattern == NULL)
 		program_usage(&program, "--test: column %zu: %s", error.at + 1,
 		    error.reason);
-	return set;
+	if (options->where != 0)
+		pattern->parts = options->where;
+	return patterns_single(pattern);
 }
 
 static void
@@ -165,7 +169,8 @@ static void
 reload(void *arg)
 {
 	struct scanner *scanner = arg;
-	struct pattern_set *set = patterns_load(scanner->options.patterns);
+	struct pattern_set *set = patterns_load(scanner->options.patterns,
+	    &scanner->serials);
 
 	if (set == NULL) {
 		warnx("keeping the patterns read before");
@@ -189,8 +194,8 @@ main(int argc, char *argv[])
 
 	/* libarchive gives names in this charset, whatever ours is outside */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	scanner.set = options->test != NULL ? take_test(options)
-	    : patterns_load(options->patterns);
+	scanner.set = options->test != NULL ? take_test(&scanner)
+	    : patterns_load(options->patterns, &scanner.serials);
 	if (scanner.set == NULL)
 		return EX_CONFIG;
 	scanner.scan = scan_new(&options->files, options->max_matches);

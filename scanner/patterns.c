@@ -20,6 +20,7 @@ struct known_name {
 
 struct loading {
 	struct pattern_set *set;
+	struct serials *serials;
 	void *names;		/* tree of struct known_name */
 };
 
@@ -69,18 +70,51 @@ compile(const char *expression, struct regex_error *error)
 	return NULL;
 }
 
-/* Takes name and regex over. */
+struct pattern *
+pattern_new(const char *name, const char *expression, struct serials *serials,
+    struct regex_error *error)
+{
+	struct regex *regex = compile(expression, error);
+
+	if (regex == NULL)
+		return NULL;
+	struct pattern *pattern = xcalloc(1, sizeof *pattern);
+	pattern->serial = ++serials->last;
+	pattern->name = xstrdup(name);
+	pattern->parts = IN_ANY;
+	pattern->regex = regex;
+	return pattern;
+}
+
+void
+pattern_free(struct pattern *pattern)
+{
+	if (pattern == NULL)
+		return;
+	free(pattern->name);
+	regex_free(pattern->regex);
+	free(pattern);
+}
+
 static void
-add_pattern(struct pattern_set *set, char *name, unsigned parts,
-    struct regex *regex)
+append_pattern(struct pattern_set *set, struct pattern *pattern)
 {
 	if (set->count == set->capacity) {
 		set->capacity = set->capacity > 0 ? set->capacity * 2 : 16;
 		set->patterns = xrealloc(set->patterns,
 		    set->capacity * sizeof *set->patterns);
 	}
-	set->patterns[set->count++] = (struct pattern){ name, parts, regex };
-	set->parts |= parts;
+	pattern->place = set->count;
+	set->patterns[set->count++] = pattern;
+	set->parts |= pattern->parts;
+}
+
+/* Takes the pattern over. */
+static void
+add_own_pattern(struct pattern_set *set, struct pattern *pattern)
+{
+	append_pattern(set, pattern);
+	set->own_count = set->count;
 }
 
 static int
@@ -140,23 +174,25 @@ take_line(const struct rule_line *line, void *arg)
 		    "joined by commas");
 		status = -1;
 	}
-	struct regex *regex = compile(line->rest, &error);
-	if (regex == NULL) {
+	struct pattern *pattern = pattern_new(line->first, line->rest,
+	    loading->serials, &error);
+	if (pattern == NULL) {
 		rule_line_complain(line, line->rest_column + error.at, "%s",
 		    error.reason);
 		return -1;
 	}
+	pattern->parts = parts;
 	if (status == -1)
-		regex_free(regex);
+		pattern_free(pattern);
 	else
-		add_pattern(loading->set, xstrdup(line->first), parts, regex);
+		add_own_pattern(loading->set, pattern);
 	return status;
 }
 
 struct pattern_set *
-patterns_load(const char *path)
+patterns_load(const char *path, struct serials *serials)
 {
-	struct loading loading = { xcalloc(1, sizeof *loading.set), NULL };
+	struct loading loading = { patterns_none(), serials, NULL };
 	int status = rule_file_read(path, take_line, &loading);
 
 	tdestroy(loading.names, free_name);
@@ -167,16 +203,30 @@ patterns_load(const char *path)
 }
 
 struct pattern_set *
-patterns_single(const char *name, const char *expression, unsigned parts,
-    struct regex_error *error)
+patterns_single(struct pattern *pattern)
 {
-	struct regex *regex = compile(expression, error);
+	struct pattern_set *set = patterns_none();
 
-	if (regex == NULL)
-		return NULL;
-	struct pattern_set *set = xcalloc(1, sizeof *set);
-	add_pattern(set, xstrdup(name), parts, regex);
+	add_own_pattern(set, pattern);
 	return set;
+}
+
+struct pattern_set *
+patterns_none(void)
+{
+	return xcalloc(1, sizeof(struct pattern_set));
+}
+
+void
+patterns_follow(struct pattern_set *set, struct pattern *const *patterns,
+    size_t count)
+{
+	set->count = 0;
+	set->parts = 0;
+	for (size_t i = 0; i < set->own_count; i++)
+		append_pattern(set, set->patterns[i]);
+	for (size_t i = 0; i < count; i++)
+		append_pattern(set, patterns[i]);
 }
 
 void
@@ -184,10 +234,8 @@ patterns_free(struct pattern_set *set)
 {
 	if (set == NULL)
 		return;
-	for (size_t i = 0; i < set->count; i++) {
-		free(set->patterns[i].name);
-		regex_free(set->patterns[i].regex);
-	}
+	for (size_t i = 0; i < set->own_count; i++)
+		pattern_free(set->patterns[i]);
 	free(set->patterns);
 	free(set);
 }

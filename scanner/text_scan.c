@@ -136,7 +136,7 @@ take_match(struct text_scan *scan, size_t index, const struct window *window,
 	    hit->start, hit->end);
 	buffer_append(&findings->strings, "", 1);
 	findings_add_match(findings, (struct match){
-		.pattern = &scan->set->patterns[index],
+		.pattern = scan->set->patterns[index],
 		.where = scan->where,
 		.line = scan->line + count_line_ends(window->bytes +
 		    scan->fresh, hit->start - scan->fresh),
@@ -151,7 +151,7 @@ static void
 take_limit(struct text_scan *scan, size_t index)
 {
 	struct progress *progress = &scan->progress[index];
-	const struct pattern *pattern = &scan->set->patterns[index];
+	const struct pattern *pattern = scan->set->patterns[index];
 
 	scan->findings->cost_limits++;
 	if (progress->steps == 0)
@@ -179,7 +179,7 @@ static void
 note_cut(struct text_scan *scan, size_t index)
 {
 	if (!scan->progress[index].is_cut)
-		findings_add_limit(scan->findings, &scan->set->patterns[index],
+		findings_add_limit(scan->findings, scan->set->patterns[index],
 		    scan->where, "match cut off: it is longer than the piece "
 		    "searched at once");
 	scan->progress[index].is_cut = true;
@@ -189,7 +189,7 @@ static void
 search_pattern(struct text_scan *scan, size_t index,
     const struct window *window, struct regex_search *search)
 {
-	const struct regex *regex = scan->set->patterns[index].regex;
+	const struct regex *regex = scan->set->patterns[index]->regex;
 	enum regex_result result;
 
 	while ((search->from < window->cut || window->is_last) &&
@@ -301,7 +301,7 @@ scan_window(struct text_scan *scan, struct window window)
 	window.subject = replace_invalid(scan, &window);
 	window.cut = window.is_last ? window.length : find_cut(scan, &window);
 	for (size_t i = 0; i < scan->set->count; i++)
-		if ((scan->set->patterns[i].parts & scan->part) != 0)
+		if ((scan->set->patterns[i]->parts & scan->part) != 0)
 			scan_pattern(scan, i, &window);
 	if (window.is_last)
 		return window.length;
@@ -355,7 +355,7 @@ close_progress(struct text_scan *scan, size_t index)
 	struct progress *progress = &scan->progress[index];
 
 	if (progress->more > 0)
-		findings_add_limit(scan->findings, &scan->set->patterns[index],
+		findings_add_limit(scan->findings, scan->set->patterns[index],
 		    scan->where, progress->more == 1 ? "%zu more match"
 		    : "%zu more matches", progress->more);
 	progress->more = 0;
