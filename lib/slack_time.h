@@ -1,6 +1,6 @@
 /* The time of a message as Slack writes it: "1763800000.000100". */
-#ifndef SLACK_READER_SLACK_TIME_H
-#define SLACK_READER_SLACK_TIME_H
+#ifndef LIB_SLACK_TIME_H
+#define LIB_SLACK_TIME_H
 
 #include <stdbool.h>
 
