@@ -5,10 +5,11 @@ PREFIX = /usr/local
 DESTDIR =
 
 # The programs in pipeline order, and the libraries of each.
-PROGRAMS = slack-reader attach-fetch scanner classifier ws-broadcast slack-send \
+PROGRAMS = slack-reader attach-fetch slack-bot scanner classifier ws-broadcast slack-send \
 	stats keep
 LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
+LIBS_slack-bot = -lpcre2-8 -lcurl -lcjson -lpthread
 LIBS_scanner = -lpcre2-8 -larchive -lcjson
 LIBS_classifier = -lpcre2-8 -lcjson
 LIBS_ws-broadcast = -lwebsockets -lsqlite3 -lcjson -lssl -lcrypto

@@ -1,0 +1,306 @@
+/* forward, list, stop: what goes to whom. */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "stats_file.h"
+#include "term.h"
+#include "wish.h"
+#include "words.h"
+
+#define NOBODY_ELSE "no one else is subscribed to it"
+#define OTHERS "other users are still subscribed to it"
+
+/* --- forward ----------------------------------------------------------------*/
+
+static void
+refuse(struct request *request, const char *term, const char *reason)
+{
+	request_greet(request);
+	if (term == NULL || *term == '\0') {
+		buffer_append_string(&request->reply,
+		    "I can not forward that: ");
+	} else {
+		buffer_append_string(&request->reply, "I can not forward ");
+		words_quote(&request->reply, term);
+		buffer_append_string(&request->reply, ": ");
+	}
+	buffer_printf(&request->reply, "%s. Nothing has changed.", reason);
+}
+
+/* Is there room for one more? Appends why not. */
+static bool
+has_room(struct request *request, struct buffer *complaint)
+{
+	const struct bot_settings *settings = request->settings;
+
+	if (book_count(request->book, SUBSCRIPTION_FORWARD, request->user) >=
+	    settings->user_max)
+		buffer_printf(complaint, "you have %zu forwards, and more are"
+		    " not possible: `stop` one of them", settings->user_max);
+	else if (book_count(request->book, SUBSCRIPTION_FORWARD, NULL) >=
+	    settings->total_max)
+		buffer_printf(complaint, "there are %zu forwards of all users,"
+		    " and more are not possible", settings->total_max);
+	return complaint->length == 0;
+}
+
+static bool
+is_equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static const char *
+find_in(struct wish *wish)
+{
+	return wish->in.length > 0 ? buffer_string(&wish->in) : NULL;
+}
+
+static bool
+is_as_wished(const struct subscription *line, struct wish *wish)
+{
+	return is_equal(line->in, find_in(wish)) &&
+	    line->where == wish->where && is_equal(line->class, wish->class);
+}
+
+static void
+confirm(struct request *request, struct wish *wish)
+{
+	const char *term = buffer_string(&wish->term);
+
+	request_greet(request);
+	buffer_append_string(&request->reply, "your forwarding is set for ");
+	words_quote(&request->reply, term);
+	buffer_append_string(&request->reply, term_is_regex(term)
+	    ? ": what matches this regular expression"
+	    : ": what holds it, just as it stands here");
+	wish_append_scope(&request->reply, find_in(wish), wish->where,
+	    wish->class);
+	buffer_append_string(&request->reply,
+	    ". It comes to you in a direct message.");
+}
+
+/* A forward that stands already is replaced, unless it is the same. */
+static void
+subscribe(struct request *request, struct wish *wish)
+{
+	const char *term = buffer_string(&wish->term);
+	const struct subscription *known = book_find(request->book,
+	    SUBSCRIPTION_FORWARD, request->user, term);
+	const struct subscription *refused = book_find(request->book,
+	    SUBSCRIPTION_REFUSED, request->user, term);
+	struct buffer complaint = { 0 };
+
+	if (known == NULL && !has_room(request, &complaint)) {
+		refuse(request, term, buffer_string(&complaint));
+	} else {
+		if (refused != NULL)
+			book_end(request->book, refused);
+		if (known != NULL && !is_as_wished(known, wish))
+			book_end(request->book, known);
+		if (known == NULL || !is_as_wished(known, wish))
+			book_add(request->book, (struct subscription){
+				.kind = SUBSCRIPTION_FORWARD,
+				.user = request->user, .in = find_in(wish),
+				.where = wish->where, .class = wish->class,
+				.term = term });
+		confirm(request, wish);
+	}
+	buffer_free(&complaint);
+}
+
+void
+forward_answer(struct request *request)
+{
+	struct buffer complaint = { 0 };
+	struct wish wish = { 0 };
+
+	if (request->rest[strspn(request->rest, " \t\r\n")] == '\0') {
+		forward_list(request);
+		return;
+	}
+	if (wish_read(&wish, request->rest, &complaint) &&
+	    wish.term.length == 0)
+		buffer_append_string(&complaint, "there is no term to look"
+		    " for");
+	if (complaint.length > 0 || !wish_is_bearable(&wish, &complaint))
+		refuse(request, buffer_string(&wish.term),
+		    buffer_string(&complaint));
+	else
+		subscribe(request, &wish);
+	wish_free(&wish);
+	buffer_free(&complaint);
+}
+
+/* --- list -------------------------------------------------------------------*/
+
+static void
+append_hits(struct request *request, const cJSON *hits, int64_t from)
+{
+	char key[24];
+	const cJSON *count;
+
+	if (hits == NULL)
+		return;
+	snprintf(key, sizeof key, "%" PRId64, from);
+	count = cJSON_GetObjectItemCaseSensitive(hits, key);
+	buffer_printf(&request->reply, ", %.0f hits",
+	    cJSON_IsNumber(count) ? count->valuedouble : 0.0);
+}
+
+static void
+append_lines(struct request *request, enum subscription_kind kind,
+    const cJSON *hits)
+{
+	const struct subscription *line;
+	size_t at = 0;
+
+	while ((line = book_next(request->book, &at, kind, request->user)) !=
+	    NULL) {
+		buffer_append_string(&request->reply, "\n\xe2\x80\xa2 ");
+		words_quote(&request->reply, line->term);
+		wish_append_scope(&request->reply, line->in, line->where,
+		    line->class);
+		if (kind == SUBSCRIPTION_REFUSED)
+			buffer_append_string(&request->reply, ": in"
+			    " quarantine, it cost too much to look for");
+		else
+			append_hits(request, hits, line->from);
+	}
+}
+
+static void
+append_mute(struct request *request)
+{
+	const struct subscription *mute = book_find(request->book,
+	    SUBSCRIPTION_MUTE, request->user, NULL);
+
+	if (mute == NULL)
+		return;
+	buffer_append_string(&request->reply,
+	    "\nThey are held back, until ");
+	if (mute->until_s == 0)
+		buffer_append_string(&request->reply, "you say `talk`.");
+	else
+		words_time(&request->reply, mute->until_s);
+}
+
+void
+forward_list(struct request *request)
+{
+	size_t count = book_count(request->book, SUBSCRIPTION_FORWARD,
+	    request->user) + book_count(request->book, SUBSCRIPTION_REFUSED,
+	    request->user);
+	cJSON *stats = stats_file_read(request->settings->stats);
+
+	request_greet(request);
+	if (count == 0)
+		buffer_append_string(&request->reply, "you have no forwards."
+		    " `forward TERM` makes one.");
+	else
+		buffer_printf(&request->reply, "you have %zu forward%s:",
+		    count, count == 1 ? "" : "s");
+	append_lines(request, SUBSCRIPTION_FORWARD,
+	    cJSON_GetObjectItemCaseSensitive(stats, "hits"));
+	append_lines(request, SUBSCRIPTION_REFUSED, NULL);
+	append_mute(request);
+	cJSON_Delete(stats);
+}
+
+/* --- stop -------------------------------------------------------------------*/
+
+static bool
+has_others(struct request *request, const char *term)
+{
+	const struct subscription *line;
+	size_t at = 0;
+
+	while ((line = book_next(request->book, &at, SUBSCRIPTION_FORWARD,
+	    NULL)) != NULL)
+		if (strcmp(line->user, request->user) != 0 &&
+		    strcmp(line->term, term) == 0)
+			return true;
+	return false;
+}
+
+static void
+stop_line(struct request *request, const struct subscription *line)
+{
+	words_quote(&request->reply, line->term);
+	buffer_printf(&request->reply, ", %s", has_others(request, line->term)
+	    ? OTHERS : NOBODY_ELSE);
+	book_end(request->book, line);
+}
+
+/* Ended lines are in force up to the record at hand: so they are still seen. */
+static size_t
+stop_all_of(struct request *request, enum subscription_kind kind)
+{
+	const struct subscription *line;
+	size_t at = 0, count = 0;
+
+	while ((line = book_next(request->book, &at, kind, request->user)) !=
+	    NULL) {
+		buffer_append_string(&request->reply, "\n\xe2\x80\xa2 ");
+		stop_line(request, line);
+		count++;
+	}
+	return count;
+}
+
+static void
+stop_all(struct request *request)
+{
+	size_t length;
+
+	request_greet(request);
+	length = request->reply.length;
+	buffer_append_string(&request->reply, "your forwarding is stopped"
+	    " for");
+	if (stop_all_of(request, SUBSCRIPTION_FORWARD) +
+	    stop_all_of(request, SUBSCRIPTION_REFUSED) > 0)
+		return;
+	request->reply.length = length;
+	buffer_append_string(&request->reply, "there was nothing to stop: no"
+	    " forwarding of yours is set.");
+}
+
+static void
+stop_term(struct request *request, const char *term)
+{
+	const struct subscription *line = book_find(request->book,
+	    SUBSCRIPTION_FORWARD, request->user, term);
+
+	if (line == NULL)
+		line = book_find(request->book, SUBSCRIPTION_REFUSED,
+		    request->user, term);
+	request_greet(request);
+	if (line != NULL) {
+		buffer_append_string(&request->reply,
+		    "your forwarding is stopped for ");
+		stop_line(request, line);
+		return;
+	}
+	buffer_append_string(&request->reply,
+	    "you sure? No forwarding found for ");
+	words_quote(&request->reply, term);
+}
+
+void
+forward_stop(struct request *request)
+{
+	struct buffer complaint = { 0 };
+	struct wish wish = { 0 };
+
+	if (request->rest[strspn(request->rest, " \t\r\n")] == '\0')
+		stop_all(request);
+	else if (wish_read(&wish, request->rest, &complaint))
+		stop_term(request, buffer_string(&wish.term));
+	else
+		refuse(request, NULL, buffer_string(&complaint));
+	wish_free(&wish);
+	buffer_free(&complaint);
+}

@@ -1,0 +1,107 @@
+/* mute, talk: when forwards are held back. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "words.h"
+
+#define DAY_S 86400
+#define MOST_S (30 * DAY_S)
+
+/* Seconds of a unit, 0 where it is none. */
+static int64_t
+find_unit(char letter)
+{
+	switch (letter) {
+	case 's': return 1;
+	case 'm': return 60;
+	case 'h': return 3600;
+	case 'd': return DAY_S;
+	default: return 0;
+	}
+}
+
+/* 30m, 2h, 1h30m; returns false where it is none, or over 30 days. */
+static bool
+parse_duration(const char *text, int64_t *seconds)
+{
+	*seconds = 0;
+	while (*text != '\0') {
+		size_t digits = strspn(text, "0123456789");
+		int64_t unit = find_unit(text[digits]);
+
+		if (digits == 0 || digits > 7 || unit == 0)
+			return false;
+		*seconds += strtoll(text, NULL, 10) * unit;
+		text += digits + 1;
+	}
+	return *seconds > 0 && *seconds <= MOST_S;
+}
+
+static void
+end_mute(struct request *request)
+{
+	const struct subscription *mute;
+	size_t at = 0;
+
+	while ((mute = book_next(request->book, &at, SUBSCRIPTION_MUTE,
+	    request->user)) != NULL)
+		book_end(request->book, mute);
+}
+
+static void
+mute(struct request *request, int64_t until_s)
+{
+	end_mute(request);
+	book_add(request->book, (struct subscription){
+		.kind = SUBSCRIPTION_MUTE, .user = request->user,
+		.until_s = until_s });
+	buffer_append_string(&request->reply,
+	    "I hold your forwards back until ");
+	if (until_s == 0)
+		buffer_append_string(&request->reply, "you say `talk`");
+	else
+		words_time(&request->reply, until_s);
+	buffer_append_string(&request->reply,
+	    ". What comes meanwhile you get as one digest then.");
+}
+
+void
+mute_answer(struct request *request)
+{
+	struct buffer word = { 0 };
+	int64_t seconds;
+
+	words_undo(&word, request->rest, strlen(request->rest));
+	while (word.length > 0 &&
+	    strchr(" \t\r\n", word.data[word.length - 1]) != NULL)
+		word.length--;
+	request_greet(request);
+	if (word.length == 0) {
+		mute(request, 0);
+	} else if (parse_duration(buffer_string(&word), &seconds)) {
+		mute(request, request->time_s + seconds);
+	} else {
+		buffer_append_string(&request->reply, "I do not know for how"
+		    " long: ");
+		words_quote(&request->reply, buffer_string(&word));
+		buffer_append_string(&request->reply, ". Say `mute 30m`, `mute"
+		    " 2h`, `mute 1d`, at most 30 days, or `mute` alone.");
+	}
+	buffer_free(&word);
+}
+
+void
+mute_talk(struct request *request)
+{
+	bool was_muted = book_find(request->book, SUBSCRIPTION_MUTE,
+	    request->user, NULL) != NULL;
+
+	end_mute(request);
+	request_greet(request);
+	buffer_append_string(&request->reply, was_muted
+	    ? "your forwards come again. What was held back comes as one"
+	    " digest, if there was anything."
+	    : "your forwards were not held back, they come as ever.");
+}

@@ -1,0 +1,293 @@
+#include "wish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "regex.h"
+#include "term.h"
+#include "trial.h"
+#include "utf8.h"
+#include "words.h"
+
+#define BLANKS " \t"
+#define IN_BYTES_MAX 80
+
+void
+wish_free(struct wish *wish)
+{
+	buffer_free(&wish->term);
+	buffer_free(&wish->in);
+}
+
+/* --- what was typed ---------------------------------------------------------*/
+
+/* A piece of the text. */
+struct span {
+	const char *bytes;
+	size_t length;
+};
+
+static bool
+begins_with(const struct span *word, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	return word->length > length &&
+	    memcmp(word->bytes, prefix, length) == 0;
+}
+
+static bool
+is_word(const struct span *word, size_t from, const char *text)
+{
+	return word->length - from == strlen(text) &&
+	    memcmp(word->bytes + from, text, strlen(text)) == 0;
+}
+
+static bool
+take_in(struct wish *wish, const struct span *word, struct buffer *complaint)
+{
+	wish->in.length = 0;
+	words_channel(&wish->in, word->bytes + 3, word->length - 3);
+	if (strpbrk(buffer_string(&wish->in), " \t") == NULL &&
+	    wish->in.length > 0 && wish->in.length <= IN_BYTES_MAX)
+		return true;
+	buffer_append_string(complaint, "`in:` wants a channel, as in"
+	    " `in:#builds`");
+	return false;
+}
+
+static bool
+take_where(struct wish *wish, const struct span *word,
+    struct buffer *complaint)
+{
+	if (is_word(word, 6, "text"))
+		wish->where = SUBSCRIPTION_TEXT;
+	else if (is_word(word, 6, "files"))
+		wish->where = SUBSCRIPTION_FILES;
+	else if (is_word(word, 6, "any"))
+		wish->where = SUBSCRIPTION_ANYWHERE;
+	else {
+		buffer_append_string(complaint, "`where:` wants `text`,"
+		    " `files` or `any`");
+		return false;
+	}
+	return true;
+}
+
+static bool
+take_class(struct wish *wish, const struct span *word,
+    struct buffer *complaint)
+{
+	static const char *const classes[] = { "success", "warning",
+	    "danger" };
+
+	wish->class = NULL;
+	for (size_t i = 0; i < 3; i++)
+		if (is_word(word, 6, classes[i]))
+			wish->class = classes[i];
+	if (wish->class != NULL || is_word(word, 6, "any"))
+		return true;
+	buffer_append_string(complaint, "`class:` wants `success`, `warning`,"
+	    " `danger` or `any`");
+	return false;
+}
+
+static bool
+is_option(const struct span *word)
+{
+	return begins_with(word, "in:") || begins_with(word, "where:") ||
+	    begins_with(word, "class:");
+}
+
+static bool
+take_option(struct wish *wish, const struct span *word,
+    struct buffer *complaint)
+{
+	if (begins_with(word, "in:"))
+		return take_in(wish, word, complaint);
+	if (begins_with(word, "where:"))
+		return take_where(wish, word, complaint);
+	return take_class(wish, word, complaint);
+}
+
+static struct span
+trim(struct span text)
+{
+	while (text.length > 0 && strchr(BLANKS, text.bytes[0]) != NULL) {
+		text.bytes++;
+		text.length--;
+	}
+	while (text.length > 0 &&
+	    strchr(BLANKS, text.bytes[text.length - 1]) != NULL)
+		text.length--;
+	return text;
+}
+
+static struct span
+find_first(struct span text)
+{
+	size_t length = 0;
+
+	while (length < text.length &&
+	    strchr(BLANKS, text.bytes[length]) == NULL)
+		length++;
+	return (struct span){ text.bytes, length };
+}
+
+static struct span
+find_last(struct span text)
+{
+	size_t start = text.length;
+
+	while (start > 0 && strchr(BLANKS, text.bytes[start - 1]) == NULL)
+		start--;
+	return (struct span){ text.bytes + start, text.length - start };
+}
+
+/* Options stand at both ends; what is between them is the term. */
+static bool
+take_options(struct wish *wish, struct span *text, struct buffer *complaint)
+{
+	struct span word;
+
+	*text = trim(*text);
+	while (word = find_first(*text), is_option(&word)) {
+		if (!take_option(wish, &word, complaint))
+			return false;
+		text->bytes += word.length;
+		text->length -= word.length;
+		*text = trim(*text);
+	}
+	while (word = find_last(*text), is_option(&word)) {
+		if (!take_option(wish, &word, complaint))
+			return false;
+		text->length -= word.length;
+		*text = trim(*text);
+	}
+	return true;
+}
+
+/* People like to put code into backticks. */
+static struct span
+strip_backticks(struct span text)
+{
+	if (text.length > 2 && text.bytes[0] == '`' &&
+	    text.bytes[text.length - 1] == '`' &&
+	    memchr(text.bytes + 1, '`', text.length - 2) == NULL)
+		return (struct span){ text.bytes + 1, text.length - 2 };
+	return text;
+}
+
+static bool
+is_plain(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	return utf8_is_valid(text, length);
+}
+
+static bool
+check_term(struct wish *wish, struct buffer *complaint)
+{
+	const char *term = buffer_string(&wish->term);
+
+	if (wish->term.length > TERM_BYTES_MAX)
+		buffer_printf(complaint, "a term has up to %d bytes, this one"
+		    " has %zu", TERM_BYTES_MAX, wish->term.length);
+	else if (!is_plain(term, wish->term.length))
+		buffer_append_string(complaint, "a term is one line of plain"
+		    " text");
+	return complaint->length == 0;
+}
+
+bool
+wish_read(struct wish *wish, const char *text, struct buffer *complaint)
+{
+	struct span rest = { text, strlen(text) };
+
+	if (strpbrk(text, "\r\n") != NULL) {
+		buffer_append_string(complaint, "a term stands on one line, and"
+		    " yours goes on behind it");
+		return false;
+	}
+	if (!take_options(wish, &rest, complaint))
+		return false;
+	rest = strip_backticks(rest);
+	words_undo(&wish->term, rest.bytes, rest.length);
+	return check_term(wish, complaint);
+}
+
+/* --- may it be --------------------------------------------------------------*/
+
+static bool
+try_regex(const struct regex *regex, const char *expression,
+    struct buffer *complaint)
+{
+	const char *text = trial_find_hard(regex, expression);
+
+	if (regex_matches_empty(regex))
+		buffer_append_string(complaint, "it matches the empty text, and"
+		    " so everything");
+	else if (text != NULL)
+		buffer_printf(complaint, "it costs too much to look for: I gave"
+		    " up on %s", text);
+	return complaint->length == 0;
+}
+
+bool
+wish_is_bearable(const struct wish *wish, struct buffer *complaint)
+{
+	const char *term = wish->term.data;
+	char *expression = term_expression(term);
+	struct regex_error error;
+	struct regex *regex = regex_new(expression, &error);
+	bool is_bearable = regex != NULL &&
+	    try_regex(regex, expression, complaint);
+
+	if (regex == NULL)
+		buffer_printf(complaint, "it is no regular expression: %s at"
+		    " character %zu", error.reason,
+		    term_offset(term, error.at) + 1);
+	regex_free(regex);
+	free(expression);
+	return is_bearable;
+}
+
+/* --- as people see it -------------------------------------------------------*/
+
+static bool
+is_id(const char *text)
+{
+	return strlen(text) >= 9 && strspn(text,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == strlen(text);
+}
+
+static void
+append_channel(struct buffer *out, const char *in)
+{
+	struct buffer name = { 0 };
+
+	if (is_id(in)) {
+		buffer_printf(out, " in <#%s>", in);
+		return;
+	}
+	buffer_printf(&name, "#%s", in);
+	buffer_append_string(out, " in ");
+	words_quote(out, buffer_string(&name));
+	buffer_free(&name);
+}
+
+void
+wish_append_scope(struct buffer *out, const char *in,
+    enum subscription_where where, const char *class)
+{
+	if (in != NULL)
+		append_channel(out, in);
+	if (where == SUBSCRIPTION_TEXT)
+		buffer_append_string(out, ", not in files");
+	else if (where == SUBSCRIPTION_FILES)
+		buffer_append_string(out, ", in files only");
+	if (class != NULL)
+		buffer_printf(out, ", of class %s only", class);
+}

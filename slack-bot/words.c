@@ -1,0 +1,184 @@
+#include "words.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "clock.h"
+#include "slack_markup.h"
+#include "utf8.h"
+
+#define QUOTED_CHARACTERS 80
+#define ELLIPSIS "\xe2\x80\xa6"
+
+static const struct {
+	const char *curly;
+	const char *straight;
+} quotes[] = {
+	{ "\xe2\x80\x9c", "\"" }, { "\xe2\x80\x9d", "\"" },
+	{ "\xe2\x80\x9e", "\"" }, { "\xe2\x80\x98", "'" },
+	{ "\xe2\x80\x99", "'" }, { "\xe2\x80\x9a", "'" },
+};
+
+struct words
+words_split(const char *text)
+{
+	struct words words = { .word = text + strspn(text, " \t\r\n") };
+
+	while (isalnum((unsigned char)words.word[words.length]) ||
+	    words.word[words.length] == '_')
+		words.length++;
+	words.rest = words.word + words.length;
+	words.rest += strspn(words.rest, " \t\r\n");
+	return words;
+}
+
+/* --- as it was typed --------------------------------------------------------*/
+
+static bool
+is_address(const char *token, size_t length)
+{
+	static const char *const schemes[] = { "http://", "https://",
+	    "mailto:", "tel:" };
+
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+		size_t scheme = strlen(schemes[i]);
+
+		if (length > scheme && memcmp(token, schemes[i], scheme) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What stands between < and >: of an address that Slack made a link of, what
+ * it was made of. */
+static void
+undo_token(struct buffer *out, const char *token, size_t length)
+{
+	const char *label = memchr(token + 1, '|', length - 2);
+
+	if (!is_address(token + 1, length - 2)) {
+		slack_markup_undo(out, token, length);
+		return;
+	}
+	label = label != NULL ? label + 1 : token + 1;
+	slack_markup_undo(out, label, (size_t)(token + length - 1 - label));
+}
+
+static void
+undo_markup(struct buffer *out, const char *text, size_t length)
+{
+	const char *end = text + length;
+
+	while (text < end) {
+		const char *open = memchr(text, '<', (size_t)(end - text));
+		const char *close = open == NULL ? NULL
+		    : memchr(open, '>', (size_t)(end - open));
+
+		if (close == NULL || close == open + 1) {
+			slack_markup_undo(out, text, (size_t)(end - text));
+			return;
+		}
+		slack_markup_undo(out, text, (size_t)(open - text));
+		undo_token(out, open, (size_t)(close - open) + 1);
+		text = close + 1;
+	}
+}
+
+/* The straight form of the quote that starts there, or NULL. */
+static const char *
+find_straight(const char *text)
+{
+	for (size_t i = 0; i < sizeof quotes / sizeof *quotes; i++)
+		if (strncmp(text, quotes[i].curly, 3) == 0)
+			return quotes[i].straight;
+	return NULL;
+}
+
+void
+words_undo(struct buffer *out, const char *text, size_t length)
+{
+	struct buffer plain = { 0 };
+
+	undo_markup(&plain, text, length);
+	for (const char *at = buffer_string(&plain); *at != '\0';) {
+		const char *straight = find_straight(at);
+
+		buffer_append(out, straight != NULL ? straight : at, 1);
+		at += straight != NULL ? 3 : 1;
+	}
+	buffer_free(&plain);
+}
+
+void
+words_channel(struct buffer *out, const char *text, size_t length)
+{
+	if (length > 3 && memcmp(text, "<#", 2) == 0) {
+		size_t id = strcspn(text + 2, "|>");
+
+		buffer_append(out, text + 2, id);
+		return;
+	}
+	if (length > 0 && *text == '#') {
+		text++;
+		length--;
+	}
+	words_undo(out, text, length);
+}
+
+/* --- as it is shown ---------------------------------------------------------*/
+
+static void
+append_escaped(struct buffer *out, const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '&')
+			buffer_append_string(out, "&amp;");
+		else if (text[i] == '<')
+			buffer_append_string(out, "&lt;");
+		else if (text[i] == '>')
+			buffer_append_string(out, "&gt;");
+		else if ((unsigned char)text[i] < ' ')
+			buffer_append(out, " ", 1);
+		else
+			buffer_append(out, text + i, 1);
+	}
+}
+
+static size_t
+find_cut(const char *text)
+{
+	size_t length = strlen(text), at = 0;
+
+	for (int i = 0; i < QUOTED_CHARACTERS && at < length; i++) {
+		size_t width = utf8_character(text + at, length - at);
+
+		at += width > 0 ? width : 1;
+	}
+	return at;
+}
+
+void
+words_quote(struct buffer *out, const char *text)
+{
+	size_t length = find_cut(text);
+	bool is_cut = text[length] != '\0';
+	const char *mark = memchr(text, '`', length) != NULL ? "\"" : "`";
+
+	buffer_append_string(out, mark);
+	append_escaped(out, text, length);
+	buffer_append_string(out, is_cut ? ELLIPSIS : "");
+	buffer_append_string(out, mark);
+}
+
+/* docs.slack.dev, "Formatting message text", dates */
+void
+words_time(struct buffer *out, int64_t time_s)
+{
+	char text[CLOCK_TEXT_BYTES];
+
+	clock_format(time_s * 1000000, text);
+	buffer_printf(out, "<!date^%" PRId64 "^{date_short_pretty} {time}|"
+	    "%.10s %.5s UTC>", time_s, text, text + 11);
+}

@@ -1,0 +1,40 @@
+/* What people type behind the bot's name. */
+#ifndef SLACK_BOT_WORDS_H
+#define SLACK_BOT_WORDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+
+/* The first word of a line: letters, digits, underscores, perhaps none. */
+struct words {
+	const char *word;
+	size_t length;
+	const char *rest;	/* behind it and blanks, as Slack sent it */
+};
+
+struct words words_split(const char *text);
+
+/*
+ * Append text as it was typed: Slack's markup undone (<http://x.org|x.org> is
+ * x.org, &amp; is &), curly quotes straight.
+ */
+void words_undo(struct buffer *out, const char *text, size_t length);
+
+/*
+ * Append a conversation as `in:` names it: the id of <#C1|name>, or a name
+ * without its #.
+ */
+void words_channel(struct buffer *out, const char *text, size_t length);
+
+/*
+ * Append what a stranger typed so that Slack shows it as it is, in a code span
+ * where that can be, cut after 80 characters.
+ */
+void words_quote(struct buffer *out, const char *text);
+
+/* Append a time as Slack shows it to each in their own zone, else in UTC. */
+void words_time(struct buffer *out, int64_t time_s);
+
+#endif
