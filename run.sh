@@ -27,7 +27,7 @@ SETTINGS='SLACK_API_URL SLACK_CA_FILE SLACK_CHANNEL_LIST ULTRONEX_BOT_ID
 	IRONMAN_USER_ID BASIC_AUTH_USERNAME BASIC_AUTH_REALM HTTP_SCHEME
 	TLS_CERTIFICATE TLS_KEY CONNECTIONS_PER_ADDRESS ENVIRONMENT ENV LISTEN
 	STATE SPOOL PATTERNS CLASSES BIN STAGE_HANG DEAD_LETTERS DASHBOARD_URL
-	DIGEST_AFTER ULTRON_ALLOW_BROADCAST'
+	DIGEST_AFTER ULTRON_ALLOW_BROADCAST QUOTES GIPHY_API_URL'
 
 EX_USAGE=64
 EX_NOINPUT=66
@@ -203,6 +203,8 @@ check_config() {
 		errors=$((errors + 1))
 	"$bin/classifier" --classes "$CLASSES" </dev/null ||
 		errors=$((errors + 1))
+	(become slack-bot "$bin/slack-bot" --quotes "$QUOTES") </dev/null ||
+		errors=$((errors + 1))
 	(become ws-broadcast "$bin/ws-broadcast" --listen "$LISTEN" \
 		--credentials "$STATE/credentials" --check) </dev/null ||
 		errors=$((errors + 1))
@@ -269,11 +271,11 @@ is_live() {
 # Behind slack-reader, in order; start_stage says how each is called. What was
 # recorded is not to be sent a second time.
 choose_stages() {
-	STAGES='attach-fetch scanner classifier ws-broadcast slack-send stats'
+	STAGES='attach-fetch slack-bot scanner classifier ws-broadcast slack-send stats'
 	case $mode in
-	demo | replay) STAGES='attach-fetch scanner classifier ws-broadcast stats' ;;
+	demo | replay) STAGES='attach-fetch slack-bot scanner classifier ws-broadcast stats' ;;
 	status) [ -e "$STATE/running/keep-slack-send.pid" ] ||
-		STAGES='attach-fetch scanner classifier ws-broadcast stats' ;;
+		STAGES='attach-fetch slack-bot scanner classifier ws-broadcast stats' ;;
 	esac
 }
 
@@ -284,6 +286,8 @@ become() { # STAGE PROGRAM ARGUMENTS...
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
 		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
 	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL' ;;
+	slack-bot) needed='SECRET_WEAPON GIPHY_API_KEY GIPHY_API_URL
+		ULTRONEX_BOT_ID' ;;
 	slack-send) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL
 		ULTRON_ALLOW_BROADCAST' ;;
 	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
@@ -343,6 +347,13 @@ start_stage() { # STAGE
 			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
 		# shellcheck disable=SC2086
 		start_kept "$@" --spool "$SPOOL" $fetch_options $offline
+		;;
+	slack-bot)
+		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
+			--journal "$STATE/journal"
+		start_kept "$@" --subscriptions "$STATE/subscriptions" \
+			--spool "$SPOOL" --quotes "$QUOTES" \
+			--stats "$STATE/stats.json" --running "$running"
 		;;
 	scanner) start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" ;;
 	classifier) start_kept "$1" --classes "$CLASSES" ;;
@@ -784,7 +795,7 @@ dedicate_folder() {
 	demo-live) rm -rf "$STATE/journal" "$STATE/spool" "$STATE/names.ndjson" \
 		"$STATE/backfill.json" "$STATE"/outbox.db* ;;
 	esac
-	rm -f "$STATE"/stats.json* # counts from 1
+	rm -f "$STATE"/stats.json* "$STATE"/subscriptions* # counts from 1
 }
 
 # Viewers go on where they were, by seq: that is one's own for ever where there
@@ -937,6 +948,7 @@ choose_defaults() {
 	: "${STAGE_HANG:=60}" "${DEAD_LETTERS:=$STATE/dead-letters.ndjson}"
 	: "${PATTERNS:=$here/examples/patterns.conf}"
 	: "${CLASSES:=$here/examples/classes.conf}"
+	: "${QUOTES:=$here/examples/quotes.txt}"
 	source_options="$source_options --speed ${speed:-1}"
 	bin=${BIN:-$here/build/bin}
 	run=$(date +%s)-$$

@@ -14,7 +14,7 @@ import time
 from events import find_id
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-STAGES = ("attach-fetch", "scanner", "classifier", "ws-broadcast",
+STAGES = ("attach-fetch", "slack-bot", "scanner", "classifier", "ws-broadcast",
           "slack-send", "stats")
 NAMES = ("slack-reader", *STAGES, *(f"keep-{stage}" for stage in STAGES))
 MARKER = "ULTRON_JUDGE"         # in the environment of all that is ours

@@ -21,7 +21,7 @@ import pytest
 
 from conftest import ROOT
 
-STAGES = ["slack-reader", "attach-fetch", "scanner", "classifier",
+STAGES = ["slack-reader", "attach-fetch", "slack-bot", "scanner", "classifier",
           "ws-broadcast", "stats"]
 DAY = ROOT / "examples" / "qa-day.ndjson"
 

@@ -60,12 +60,13 @@ LINES = {
         b'{"status":"ok","path":"/etc/passwd","file":"F1"}]}\n', KEPT),
 }
 
-FILTERS = ["attach-fetch", "scanner", "classifier", "ws-broadcast",
+FILTERS = ["attach-fetch", "slack-bot", "scanner", "classifier", "ws-broadcast",
            "slack-send", "stats"]
 
 OWN = {
     "attach-fetch": {"fetched"},
-    "scanner": {"matches", "limits", "notify"},
+    "slack-bot": {"command", "subscriptions"},
+    "scanner": {"matches", "limits", "notify", "held", "quarantine"},
     "classifier": {"class", "rule"},
     "ws-broadcast": set(),
     "slack-send": set(),
@@ -79,6 +80,7 @@ def stage(request, tmp_path):
     (tmp_path / "spool").mkdir()
     arguments = {
         "attach-fetch": ["--offline", "--spool", tmp_path / "spool"],
+        "slack-bot": ["--subscriptions", tmp_path / "subscriptions"],
         "scanner": ["--patterns", ROOT / "examples" / "patterns.conf",
                     "--spool", tmp_path / "spool"],
         "classifier": ["--classes", ROOT / "examples" / "classes.conf"],
