@@ -277,25 +277,61 @@ close_collection(struct collection *all)
 	return all->is_whole && !all->has_missed;
 }
 
-bool
-message_text(struct record *record, struct buffer *text)
+/* The member of an edit's old state. */
+static const cJSON *
+find_before(struct collection *all, struct record *record, const char *name)
+{
+	return json_get(find_member(all, record, RECORD_PREVIOUS_MESSAGE),
+	    name);
+}
+
+/* One of the two above. */
+typedef const cJSON *find_fn(struct collection *all, struct record *record,
+    const char *name);
+
+static bool
+collect_text(struct record *record, find_fn *find, struct buffer *text)
 {
 	struct collection all = open_collection(text);
 
-	add_text(&all, cJSON_GetStringValue(find_current(&all, record,
-	    RECORD_TEXT)), true);
-	walk(&all, find_current(&all, record, RECORD_BLOCKS), NULL, 0);
+	add_text(&all, cJSON_GetStringValue(find(&all, record, RECORD_TEXT)),
+	    true);
+	walk(&all, find(&all, record, RECORD_BLOCKS), NULL, 0);
 	return close_collection(&all);
+}
+
+static bool
+collect_attachments(struct record *record, find_fn *find, struct buffer *text)
+{
+	struct collection all = open_collection(text);
+
+	walk(&all, find(&all, record, RECORD_ATTACHMENTS), NULL, 0);
+	add_files(&all, find(&all, record, RECORD_FILES));
+	return close_collection(&all);
+}
+
+bool
+message_text(struct record *record, struct buffer *text)
+{
+	return collect_text(record, find_current, text);
 }
 
 bool
 message_attachments(struct record *record, struct buffer *text)
 {
-	struct collection all = open_collection(text);
+	return collect_attachments(record, find_current, text);
+}
 
-	walk(&all, find_current(&all, record, RECORD_ATTACHMENTS), NULL, 0);
-	add_files(&all, find_current(&all, record, RECORD_FILES));
-	return close_collection(&all);
+bool
+message_text_before(struct record *record, struct buffer *text)
+{
+	return collect_text(record, find_before, text);
+}
+
+bool
+message_attachments_before(struct record *record, struct buffer *text)
+{
+	return collect_attachments(record, find_before, text);
 }
 
 bool

@@ -23,4 +23,8 @@ bool message_text(struct record *record, struct buffer *text);
 bool message_attachments(struct record *record, struct buffer *text);
 bool message_payload(struct record *record, struct buffer *text);
 
+/* Of an edit the same as it was before. */
+bool message_text_before(struct record *record, struct buffer *text);
+bool message_attachments_before(struct record *record, struct buffer *text);
+
 #endif

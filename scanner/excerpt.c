@@ -56,7 +56,7 @@ append_cleaned(struct buffer *out, const char *bytes, size_t length)
 	}
 }
 
-void
+struct marked
 excerpt_append(struct buffer *out, const char *bytes, size_t length,
     size_t start, size_t end)
 {
@@ -77,4 +77,6 @@ excerpt_append(struct buffer *out, const char *bytes, size_t length,
 	if (behind < length)
 		behind = utf8_floor(bytes, behind);
 	append_cleaned(out, bytes + first, behind - first);
+	return (struct marked){ start - first,
+	    smaller(start + match, behind) - first };
 }

@@ -18,6 +18,8 @@ findings_clear(struct findings *findings)
 	findings->limits_left_out = 0;
 	findings->matches_seen = 0;
 	findings->cost_limits = 0;
+	findings->around_count = 0;
+	findings->watched = 0;
 	findings->strings.length = 0;
 }
 
@@ -27,6 +29,8 @@ findings_free(struct findings *findings)
 	free(findings->matches);
 	buffer_free(&findings->strings);
 	buffer_free(&findings->json);
+	for (size_t i = 0; i < AROUNDS_MAX; i++)
+		buffer_free(&findings->arounds[i].text);
 }
 
 size_t
@@ -49,6 +53,40 @@ findings_add_match(struct findings *findings, struct match match)
 		    findings->match_capacity * sizeof *findings->matches);
 	}
 	findings->matches[findings->match_count++] = match;
+	if (match.pattern->watch != NULL)
+		findings->watched++;
+}
+
+/* The text's, a new one, or NULL where there is no room. */
+static struct around *
+find_around(struct findings *findings, size_t where)
+{
+	for (size_t i = 0; i < findings->around_count; i++)
+		if (findings->arounds[i].where == where)
+			return &findings->arounds[i];
+	if (findings->around_count == AROUNDS_MAX)
+		return NULL;
+	struct around *around = &findings->arounds[findings->around_count++];
+	around->where = where;
+	around->start = UINT64_MAX;
+	around->is_written = false;
+	return around;
+}
+
+void
+findings_keep_around(struct findings *findings, const struct match *match,
+    const struct piece *piece, size_t start, size_t end)
+{
+	struct around *around = find_around(findings, match->where);
+
+	if (around == NULL || around->start < match->start ||
+	    (around->start == match->start &&
+	    around->place <= match->pattern->place))
+		return;
+	around->start = match->start;
+	around->place = match->pattern->place;
+	around->text.length = 0;
+	around_append(&around->text, piece, start, end);
 }
 
 static int
@@ -100,28 +138,76 @@ append_string(struct findings *findings, const char *name, size_t string)
 	buffer_append_json(&findings->json, bytes, strlen(bytes));
 }
 
+/* The pattern's name, and for whom it is. */
 static void
-append_match(struct findings *findings, const struct match *match)
+append_pattern(struct findings *findings, const struct pattern *pattern,
+    const char *author)
 {
 	struct buffer *json = &findings->json;
 
-	buffer_printf(json, "{\"pattern\":\"%s\",", match->pattern->name);
-	append_string(findings, "where", match->where);
-	buffer_printf(json, ",\"line\":%" PRIu64 ",", match->line);
-	append_string(findings, "excerpt", match->excerpt);
-	buffer_printf(json, ",\"start\":%" PRIu64 ",\"end\":%" PRIu64 "},",
-	    match->start, match->end);
+	if (pattern->watch != NULL)
+		watch_append_members(pattern->watch, author, -1, json);
+	else
+		buffer_printf(json, "\"pattern\":\"%s\"", pattern->name);
+	buffer_append(json, ",", 1);
 }
 
 static void
-append_limit(struct findings *findings, const struct limit *limit)
+append_around(struct findings *findings, size_t where)
+{
+	for (size_t i = 0; i < findings->around_count; i++) {
+		struct around *around = &findings->arounds[i];
+
+		if (around->where != where || around->is_written)
+			continue;
+		around->is_written = true;
+		buffer_append_string(&findings->json, ",\"around\":");
+		buffer_append_json(&findings->json, around->text.data,
+		    around->text.length);
+	}
+}
+
+/* What only a watch's matches have. */
+static void
+append_watched(struct findings *findings, const struct match *match)
+{
+	const char *class = match->pattern->watch->key->class;
+	struct buffer *json = &findings->json;
+
+	if (class != NULL)
+		buffer_printf(json, ",\"only\":\"%s\"", class);
+	buffer_printf(json, ",\"marked\":[%zu,%zu]", match->marked.start,
+	    match->marked.end);
+	append_around(findings, match->where);
+}
+
+static void
+append_match(struct findings *findings, const struct match *match,
+    const char *author)
+{
+	struct buffer *json = &findings->json;
+
+	buffer_append(json, "{", 1);
+	append_pattern(findings, match->pattern, author);
+	append_string(findings, "where", match->where);
+	buffer_printf(json, ",\"line\":%" PRIu64 ",", match->line);
+	append_string(findings, "excerpt", match->excerpt);
+	buffer_printf(json, ",\"start\":%" PRIu64 ",\"end\":%" PRIu64,
+	    match->start, match->end);
+	if (match->pattern->watch != NULL)
+		append_watched(findings, match);
+	buffer_append(json, "},", 2);
+}
+
+static void
+append_limit(struct findings *findings, const struct limit *limit,
+    const char *author)
 {
 	struct buffer *json = &findings->json;
 
 	buffer_append(json, "{", 1);
 	if (limit->pattern != NULL)
-		buffer_printf(json, "\"pattern\":\"%s\",",
-		    limit->pattern->name);
+		append_pattern(findings, limit->pattern, author);
 	append_string(findings, "where", limit->where);
 	buffer_append(json, ",", 1);
 	append_string(findings, "reason", limit->reason);
@@ -146,19 +232,20 @@ open_array(struct findings *findings)
 }
 
 void
-findings_write(struct findings *findings, struct record *record)
+findings_write(struct findings *findings, const char *author,
+    struct record *record)
 {
 	if (findings->match_count > 0) {
 		open_array(findings);
 		for (size_t i = 0; i < findings->match_count; i++)
-			append_match(findings, &findings->matches[i]);
+			append_match(findings, &findings->matches[i], author);
 		add_array(findings, record, RECORD_MATCHES);
 	}
 	if (findings->limit_count == 0)
 		return;
 	open_array(findings);
 	for (size_t i = 0; i < findings->limit_count; i++)
-		append_limit(findings, &findings->limits[i]);
+		append_limit(findings, &findings->limits[i], author);
 	if (findings->limits_left_out > 0)
 		buffer_printf(&findings->json,
 		    "{\"where\":\"any\",\"reason\":\"%zu more limits\"},",

@@ -5,11 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "around.h"
 #include "buffer.h"
+#include "excerpt.h"
+#include "occasion.h"
 #include "patterns.h"
 #include "record.h"
 
 #define LIMITS_MAX 50		/* reported of one record */
+#define WATCHED_MAX 500		/* matches of watches, and one of each */
+#define AROUNDS_MAX 3		/* texts whose part around a match is kept */
 
 /* A match; the places are offsets of strings that the findings keep. */
 struct match {
@@ -19,6 +24,16 @@ struct match {
 	uint64_t start;		/* byte offsets in the text */
 	uint64_t end;
 	size_t excerpt;
+	struct marked marked;	/* in the excerpt */
+};
+
+/* What is around the first match of a watch in a text. */
+struct around {
+	size_t where;
+	uint64_t start;		/* of that match, and its pattern's place */
+	size_t place;
+	struct buffer text;
+	bool is_written;
 };
 
 struct limit {
@@ -35,6 +50,9 @@ struct findings {
 	struct limit limits[LIMITS_MAX];
 	size_t limit_count;
 	size_t limits_left_out;
+	struct around arounds[AROUNDS_MAX];
+	size_t around_count;
+	size_t watched;			/* matches of watches */
 	uint64_t matches_seen;		/* those not kept among them */
 	uint64_t cost_limits;		/* where a pattern was given up */
 	struct buffer strings;
@@ -51,6 +69,13 @@ size_t findings_string(struct findings *findings, const char *bytes,
 
 void findings_add_match(struct findings *findings, struct match match);
 
+/*
+ * Keep what is around the match of a watch from start to end in the piece,
+ * if it is the first one of its text.
+ */
+void findings_keep_around(struct findings *findings, const struct match *match,
+    const struct piece *piece, size_t start, size_t end);
+
 /* Order the matches from the first-th on by their place in the text. */
 void findings_sort(struct findings *findings, size_t first);
 
@@ -59,7 +84,11 @@ void findings_add_limit(struct findings *findings,
     const struct pattern *pattern, size_t where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Add `matches` and `limits` to the record, each where there is one. */
-void findings_write(struct findings *findings, struct record *record);
+/*
+ * Add `matches` and `limits` to the record, each where there is one. What was
+ * found for people is not for the author, who may be NULL.
+ */
+void findings_write(struct findings *findings, const char *author,
+    struct record *record);
 
 #endif

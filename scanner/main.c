@@ -1,6 +1,6 @@
 /*
  * scanner: looks for many patterns in the text, payload, attachments and files
- * of records, and adds what it found as `matches`.
+ * of records, and adds what it found as `matches` and whom to tell as `notify`.
  */
 #include <err.h>
 #include <getopt.h>
@@ -9,11 +9,13 @@
 
 #include "findings.h"
 #include "mapped_file.h"
+#include "notify.h"
 #include "patterns.h"
 #include "program.h"
 #include "record_loop.h"
 #include "scan.h"
 #include "signals.h"
+#include "subscribers.h"
 #include "trial.h"
 
 enum {
@@ -21,11 +23,14 @@ enum {
 	OPT_BYTES,
 	OPT_DEPTH,
 	OPT_BINARY,
-	OPT_WHERE
+	OPT_WHERE,
+	OPT_SUBSCRIPTIONS
 };
 
 static const struct program_option option_list[] = {
 	{ "patterns", 'p', "FILE", "patterns: name, where, regex a line" },
+	{ "subscriptions", OPT_SUBSCRIPTIONS, "FILE",
+	    "what people subscribed to, kept by slack-bot" },
 	{ "spool", 's', "DIR", "where the files of records are" },
 	{ "max-matches", 'm', "N", "kept of a pattern in a record (10)" },
 	{ "binary", OPT_BINARY, NULL, "search binary files, too" },
@@ -39,8 +44,8 @@ static const struct program_option option_list[] = {
 
 static const struct program program = {
 	.name = "scanner",
-	.synopsis = "--patterns FILE | --test REGEX [--where LIST] "
-	    "[--spool DIR] [--max-matches N] [--binary] [--archive-entries N] "
+	.synopsis = "--patterns FILE [--subscriptions FILE] "
+	    "| --test REGEX [--where LIST] [--spool DIR] [--max-matches N] [--binary] [--archive-entries N] "
 	    "[--archive-bytes SIZE] [--archive-depth N]",
 	.purpose = "Look for patterns in the text, payload, attachments and "
 	    "files of records; add what was found.",
@@ -51,6 +56,7 @@ static const struct program program = {
 
 struct options {
 	const char *patterns;
+	const char *subscriptions;
 	const char *test;
 	unsigned where;
 	size_t max_matches;
@@ -61,8 +67,11 @@ struct scanner {
 	struct options options;
 	struct serials serials;
 	struct pattern_set *set;
+	struct subscribers *subscribers;
 	struct scan *scan;
+	struct occasion occasion;
 	struct findings findings;
+	struct notify notify;
 };
 
 static unsigned
@@ -83,6 +92,9 @@ take_option(struct options *options, int key)
 	switch (key) {
 	case 'p':
 		options->patterns = optarg;
+		break;
+	case OPT_SUBSCRIPTIONS:
+		options->subscriptions = optarg;
 		break;
 	case 's':
 		options->files.spool = optarg;
@@ -131,9 +143,14 @@ parse_options(int argc, char *argv[])
 	while ((key = program_option(&program, argc, argv)) != -1)
 		take_option(&options, key);
 	program_no_arguments(&program, argc, argv);
-	if ((options.patterns == NULL) == (options.test == NULL))
-		program_usage(&program,
-		    "one of --patterns FILE and --test REGEX is needed");
+	if (options.patterns == NULL && options.subscriptions == NULL &&
+	    options.test == NULL)
+		program_usage(&program, "--patterns FILE, --subscriptions FILE "
+		    "or --test REGEX is needed");
+	if (options.test != NULL && (options.patterns != NULL ||
+	    options.subscriptions != NULL))
+		program_usage(&program, "--test goes without --patterns and "
+		    "--subscriptions");
 	if (options.where != 0 && options.test == NULL)
 		program_usage(&program, "--where goes with --test");
 	return options;
@@ -160,22 +177,50 @@ static void
 handle_record(struct record *record, void *arg)
 {
 	struct scanner *scanner = arg;
+	struct findings *findings = &scanner->findings;
+	struct occasion *occasion = &scanner->occasion;
+	int64_t seq;
 
-	scan_record(scanner->scan, scanner->set, record, &scanner->findings);
-	findings_write(&scanner->findings, record);
+	if (!record_integer(record, RECORD_SEQ, &seq) || seq < 0)
+		seq = 0;
+	subscribers_sync(scanner->subscribers, seq, scanner->set);
+	occasion_begin(occasion, record);
+	scan_record(scanner->scan, scanner->set, record, occasion, findings);
+	findings_write(findings, occasion->author, record);
+	notify_write(&scanner->notify, scanner->subscribers, findings,
+	    occasion, record);
+	subscribers_take(scanner->subscribers, record, seq);
+}
+
+/* The patterns of the file; none where only subscriptions are wanted. */
+static struct pattern_set *
+load_patterns(struct scanner *scanner)
+{
+	return scanner->options.patterns == NULL ? patterns_none()
+	    : patterns_load(scanner->options.patterns, &scanner->serials);
+}
+
+static int
+load_subscriptions(struct scanner *scanner)
+{
+	return scanner->options.subscriptions == NULL ? 0
+	    : subscribers_read(scanner->subscribers,
+	    scanner->options.subscriptions);
 }
 
 static void
 reload(void *arg)
 {
 	struct scanner *scanner = arg;
-	struct pattern_set *set = patterns_load(scanner->options.patterns,
-	    &scanner->serials);
+	struct pattern_set *set = load_patterns(scanner);
 
+	if (load_subscriptions(scanner) == -1)
+		warnx("keeping the subscriptions read before");
 	if (set == NULL) {
 		warnx("keeping the patterns read before");
 		return;
 	}
+	subscribers_follow(scanner->subscribers, set);
 	patterns_free(scanner->set);
 	scanner->set = set;
 }
@@ -184,7 +229,7 @@ int
 main(int argc, char *argv[])
 {
 	static const char *const own[] = { RECORD_MATCHES, RECORD_LIMITS,
-	    NULL };
+	    RECORD_NOTIFY, RECORD_HELD, RECORD_QUARANTINE, NULL };
 	static const struct filter filter = {
 		.name = "scanner", .own = own, .handle = handle_record,
 		.reload = reload,
@@ -195,9 +240,12 @@ main(int argc, char *argv[])
 	/* libarchive gives names in this charset, whatever ours is outside */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	scanner.set = options->test != NULL ? take_test(&scanner)
-	    : patterns_load(options->patterns, &scanner.serials);
+	    : load_patterns(&scanner);
 	if (scanner.set == NULL)
 		return EX_CONFIG;
+	scanner.subscribers = subscribers_new(&scanner.serials);
+	if (load_subscriptions(&scanner) == -1)
+		return EX_IOERR;
 	scanner.scan = scan_new(&options->files, options->max_matches);
 	mapped_file_guard();
 
@@ -207,7 +255,10 @@ main(int argc, char *argv[])
 
 	scan_free(scanner.scan);
 	findings_free(&scanner.findings);
+	notify_free(&scanner.notify);
+	occasion_free(&scanner.occasion);
 	patterns_free(scanner.set);
+	subscribers_free(scanner.subscribers);
 	if (signals_want_stop())
 		signals_die();
 	return status;

@@ -77,7 +77,8 @@ find_fetched(struct record *record, struct findings *findings)
 }
 
 static void
-scan_files(struct scan *scan, struct record *record, struct findings *findings)
+scan_files(struct scan *scan, struct record *record, struct occasion *occasion,
+    struct findings *findings)
 {
 	const cJSON *file;
 	size_t count = 0;
@@ -96,6 +97,7 @@ scan_files(struct scan *scan, struct record *record, struct findings *findings)
 			    "more than %d files", SCAN_FILES_MAX);
 			return;
 		}
+		occasion_open_file(occasion, id != NULL ? id : "?");
 		file_scan_spooled(scan->files, id != NULL ? id : "?", path,
 		    findings);
 	}
@@ -103,7 +105,8 @@ scan_files(struct scan *scan, struct record *record, struct findings *findings)
 
 void
 scan_record(struct scan *scan, const struct pattern_set *set,
-    struct record *record, struct findings *findings)
+    struct record *record, struct occasion *occasion,
+    struct findings *findings)
 {
 	static const struct part parts[] = {
 		{ IN_TEXT, "text", message_text },
@@ -112,10 +115,10 @@ scan_record(struct scan *scan, const struct pattern_set *set,
 	};
 
 	findings_clear(findings);
-	text_scan_begin(scan->text, set, findings);
+	text_scan_begin(scan->text, set, occasion, findings);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		if ((set->parts & parts[i].part) != 0)
 			scan_part(scan, &parts[i], record, findings);
 	if ((set->parts & IN_FILES) != 0 && scan->files != NULL)
-		scan_files(scan, record, findings);
+		scan_files(scan, record, occasion, findings);
 }

@@ -15,8 +15,12 @@ struct scan;
 struct scan *scan_new(const struct file_options *options, size_t max_matches);
 void scan_free(struct scan *scan);
 
-/* Fill findings with what the patterns match in the record. */
+/*
+ * Fill findings with what the patterns match in the record; the occasion is
+ * begun for it, and all zero where the set has no watches.
+ */
 void scan_record(struct scan *scan, const struct pattern_set *set,
-    struct record *record, struct findings *findings);
+    struct record *record, struct occasion *occasion,
+    struct findings *findings);
 
 #endif

@@ -39,6 +39,7 @@ struct window {
 struct text_scan {
 	size_t max_matches;
 	const struct pattern_set *set;
+	struct occasion *occasion;
 	struct findings *findings;
 	struct progress *progress;	/* one a pattern */
 	size_t capacity;
@@ -76,9 +77,10 @@ text_scan_free(struct text_scan *scan)
 
 void
 text_scan_begin(struct text_scan *scan, const struct pattern_set *set,
-    struct findings *findings)
+    struct occasion *occasion, struct findings *findings)
 {
 	scan->set = set;
+	scan->occasion = occasion;
 	scan->findings = findings;
 	if (scan->capacity < set->count) {
 		scan->capacity = set->count;
@@ -118,6 +120,30 @@ count_line_ends(const char *bytes, size_t length)
 	return count;
 }
 
+/* Are no more matches of this pattern kept? */
+static bool
+is_enough(const struct text_scan *scan, size_t index)
+{
+	size_t kept = scan->progress[index].kept;
+
+	return kept == scan->max_matches || (kept > 0 &&
+	    scan->set->patterns[index]->watch != NULL &&
+	    scan->findings->watched >= WATCHED_MAX);
+}
+
+/* People see what is around the first match in anything but the text. */
+static void
+keep_around(struct text_scan *scan, const struct match *match,
+    const struct window *window, const struct regex_search *hit)
+{
+	if (match->pattern->watch == NULL || scan->part == IN_TEXT)
+		return;
+	findings_keep_around(scan->findings, match, &(struct piece){
+		.bytes = window->bytes, .length = window->length,
+		.is_first = scan->offset == 0, .is_last = window->is_last,
+	}, hit->start, hit->end);
+}
+
 static void
 take_match(struct text_scan *scan, size_t index, const struct window *window,
     const struct regex_search *hit)
@@ -126,16 +152,16 @@ take_match(struct text_scan *scan, size_t index, const struct window *window,
 	struct findings *findings = scan->findings;
 
 	findings->matches_seen++;
-	if (progress->kept == scan->max_matches) {
+	if (is_enough(scan, index)) {
 		progress->more++;
 		return;
 	}
 	progress->kept++;
 	size_t excerpt = findings->strings.length;
-	excerpt_append(&findings->strings, window->bytes, window->length,
-	    hit->start, hit->end);
+	struct marked marked = excerpt_append(&findings->strings,
+	    window->bytes, window->length, hit->start, hit->end);
 	buffer_append(&findings->strings, "", 1);
-	findings_add_match(findings, (struct match){
+	struct match match = {
 		.pattern = scan->set->patterns[index],
 		.where = scan->where,
 		.line = scan->line + count_line_ends(window->bytes +
@@ -143,7 +169,10 @@ take_match(struct text_scan *scan, size_t index, const struct window *window,
 		.start = scan->offset + hit->start,
 		.end = scan->offset + hit->end,
 		.excerpt = excerpt,
-	});
+		.marked = marked,
+	};
+	findings_add_match(findings, match);
+	keep_around(scan, &match, window, hit);
 }
 
 /* One pattern gives up the rest of the window, or of the record. */
@@ -154,6 +183,8 @@ take_limit(struct text_scan *scan, size_t index)
 	const struct pattern *pattern = scan->set->patterns[index];
 
 	scan->findings->cost_limits++;
+	if (pattern->watch != NULL)
+		occasion_strike(scan->occasion, pattern->watch);
 	if (progress->steps == 0)
 		findings_add_limit(scan->findings, pattern, scan->where,
 		    "cost limit reached, given up in this record");
@@ -294,6 +325,14 @@ replace_invalid(struct text_scan *scan, const struct window *window)
 	return replaced->data;
 }
 
+/* Is the pattern to be looked for in this text? */
+static bool
+is_wanted(struct text_scan *scan, const struct pattern *pattern)
+{
+	return (pattern->parts & scan->part) != 0 && (pattern->watch == NULL ||
+	    occasion_wants(scan->occasion, pattern->watch, scan->part));
+}
+
 /* Returns how many bytes at the window's begin are needed no more. */
 static size_t
 scan_window(struct text_scan *scan, struct window window)
@@ -301,7 +340,7 @@ scan_window(struct text_scan *scan, struct window window)
 	window.subject = replace_invalid(scan, &window);
 	window.cut = window.is_last ? window.length : find_cut(scan, &window);
 	for (size_t i = 0; i < scan->set->count; i++)
-		if ((scan->set->patterns[i]->parts & scan->part) != 0)
+		if (is_wanted(scan, scan->set->patterns[i]))
 			scan_pattern(scan, i, &window);
 	if (window.is_last)
 		return window.length;

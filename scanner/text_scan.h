@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "findings.h"
+#include "occasion.h"
 #include "patterns.h"
 
 struct text_scan;
@@ -20,9 +21,12 @@ struct text_scan;
 struct text_scan *text_scan_new(size_t max_matches);
 void text_scan_free(struct text_scan *scan);
 
-/* Begin a record; set and findings are borrowed until the next one. */
+/*
+ * Begin a record, the occasion that says which watches it is for; all is
+ * borrowed until the next one.
+ */
 void text_scan_begin(struct text_scan *scan, const struct pattern_set *set,
-    struct findings *findings);
+    struct occasion *occasion, struct findings *findings);
 
 /* Open a text: a part of the record, and its name for people. */
 void text_scan_open(struct text_scan *scan, unsigned part, const char *where,

@@ -17,6 +17,7 @@ struct trial {
 	struct scan *scan;
 	const struct pattern_set *set;
 	struct record *record;
+	struct occasion occasion;	/* none: nobody is told */
 	struct findings findings;
 
 	uint64_t lines;
@@ -64,7 +65,8 @@ try_record(struct trial *trial)
 {
 	double start = (double)clock_steady_us() / 1e6, seconds;
 
-	scan_record(trial->scan, trial->set, trial->record, &trial->findings);
+	scan_record(trial->scan, trial->set, trial->record, &trial->occasion,
+	    &trial->findings);
 	seconds = (double)clock_steady_us() / 1e6 - start;
 	trial->seconds += seconds;
 	if (seconds > trial->slowest)
