@@ -9,8 +9,8 @@
 #include "memory.h"
 #include "outbox_parts.h"
 
-const char *const outbox_states[] = { "queued", "sending", "gathered", "sent",
-	"digest", "failed" };
+const char *const outbox_states[] = { "queued", "sending", "gathered", "held",
+	"sent", "digest", "failed" };
 
 static const size_t strings[] = {
 	offsetof(struct outbox_message, purpose),
@@ -19,6 +19,8 @@ static const size_t strings[] = {
 	offsetof(struct outbox_message, title),
 	offsetof(struct outbox_message, text),
 	offsetof(struct outbox_message, payload),
+	offsetof(struct outbox_message, mrkdwn),
+	offsetof(struct outbox_message, thread),
 	offsetof(struct outbox_message, class),
 	offsetof(struct outbox_message, slack_channel),
 	offsetof(struct outbox_message, slack_ts),
@@ -68,7 +70,7 @@ int
 outbox_recount(struct outbox *outbox)
 {
 	static const char open[] = "SELECT count(*) FROM message"
-	    " WHERE state IN ('queued', 'sending', 'gathered')";
+	    " WHERE state IN ('queued', 'sending', 'gathered', 'held')";
 	static const char ended[] = "SELECT count(*) FROM message"
 	    " WHERE ended IS NOT NULL";
 	struct store *store = outbox->store;
@@ -171,7 +173,7 @@ outbox_transact(struct outbox *outbox, int (*work)(struct outbox *outbox,
 static int
 apply_changes(struct outbox *outbox, void *arg)
 {
-	static const char same[] = "PRAGMA user_version=1";
+	static const char same[] = "PRAGMA user_version=2";
 
 	(void)arg;
 	if (outbox->first == NULL)

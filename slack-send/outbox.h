@@ -16,12 +16,17 @@
 #include <stdint.h>
 
 #define OUTBOX_DIGEST_PURPOSE "digest"
+#define OUTBOX_REPLY_PURPOSE "reply"
+#define OUTBOX_FORWARD_PURPOSE "forward"
+#define OUTBOX_BURST 5			/* forwards to a user in a minute */
+#define OUTBOX_COOLDOWN_US 60000000	/* what comes then is gathered so long */
 #define OUTBOX_KEY_BYTES 200
 
 enum outbox_state {
 	OUTBOX_QUEUED,		/* to be sent, or sent again */
 	OUTBOX_SENDING,		/* tried: may have been sent */
 	OUTBOX_GATHERED,	/* goes with the digest of its channel */
+	OUTBOX_HELD,		/* a digest whose time has not come */
 	OUTBOX_SENT,
 	OUTBOX_DIGEST,		/* went with a digest */
 	OUTBOX_FAILED,
@@ -30,12 +35,16 @@ enum outbox_state {
 struct outbox_message {
 	int64_t number;		/* order of sending within a channel */
 	int64_t seq;		/* of the record; 0: it has none */
-	const char *purpose;	/* relay, reply, forward, digest */
-	const char *id;		/* of an api_message, up to 128 bytes */
+	const char *purpose;	/* relay, reply, forward, notice, digest */
+	const char *id;		/* of an api_message, up to 128 bytes; of a
+				 * forward whom it is for */
 	const char *channel;	/* as asked for */
 	const char *title;
 	const char *text;
 	const char *payload;	/* a string, or JSON as it was written */
+	const char *mrkdwn;	/* what stands for title and text, as it is */
+	const char *thread;	/* ts of the message that it answers */
+	int64_t due_us;		/* a forward is held back until then */
 	const char *class;
 	int64_t posts;		/* that it takes, at least 1 */
 
@@ -82,6 +91,7 @@ struct outbox_digest {
 	int64_t first_seq, last_seq;		/* 0: they have none */
 	int64_t first_us, last_us;		/* when they came */
 	int64_t success, warning, danger;	/* of the messages */
+	int64_t forwards;			/* among them */
 	struct outbox_tally tallies[OUTBOX_TALLIES];	/* danger first, then
 				 * warning, and in each the largest first */
 	size_t tally_count;
@@ -122,6 +132,15 @@ void outbox_close(struct outbox *outbox);
  * Returns false where the outbox is full, and it is put in as failed.
  */
 bool outbox_add(struct outbox *outbox, const struct outbox_message *message);
+
+/* What is held back for the channel, NULL: for all, is to be sent now. */
+void outbox_release(struct outbox *outbox, const char *channel);
+
+/*
+ * The same of all whose time has come. Returns when the next one is due, 0
+ * where nothing is held.
+ */
+int64_t outbox_release_due(struct outbox *outbox);
 
 /* Bytes in changes that are not committed. */
 size_t outbox_pending_bytes(const struct outbox *outbox);

@@ -49,6 +49,7 @@ bind_content(sqlite3_stmt *insert, const struct outbox_message *message)
 		outbox_bind(insert, 6, message->title);
 		outbox_bind(insert, 7, message->text);
 		outbox_bind(insert, 8, message->payload);
+		outbox_bind(insert, 16, message->mrkdwn);
 		return;
 	}
 	outbox_bind_beginning(insert, 6, message->title, GATHERED_TITLE_BYTES);
@@ -62,9 +63,9 @@ insert(struct outbox *outbox, const struct outbox_message *message,
 {
 	static const char sql[] = "INSERT INTO message(seq, purpose, id, key,"
 	    " channel, title, text, payload, class, posts, state, digest,"
-	    " created, since, ended, reason, reported) VALUES(?1, ?2, ?3, ?4,"
-	    " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15,"
-	    " iif(?14 IS NULL, NULL, 0))";
+	    " created, since, ended, reason, reported, mrkdwn, thread, due)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+	    " ?13, ?14, ?15, iif(?14 IS NULL, NULL, 0), ?16, ?17, ?18)";
 	sqlite3_stmt *insert = store_use(outbox->store, sql);
 	char key[OUTBOX_KEY_BYTES];
 
@@ -83,6 +84,9 @@ insert(struct outbox *outbox, const struct outbox_message *message,
 	sqlite3_bind_int64(insert, 13, message->created_us);
 	bind_time(insert, 14, message->ended_us);
 	outbox_bind(insert, 15, message->reason);
+	outbox_bind(insert, 17, message->thread);
+	if (message->state == OUTBOX_HELD)
+		bind_time(insert, 18, message->due_us);
 	if (store_run(outbox->store, insert) == -1)
 		return -1;
 	*number = sqlite3_last_insert_rowid(sqlite3_db_handle(insert));
@@ -117,15 +121,17 @@ count_posts(struct outbox *outbox, const char *channel, int64_t *posts)
 	return store_number(outbox->store, count, posts, 0);
 }
 
-static int
-make_digest(struct outbox *outbox, const struct outbox_message *first,
-    int64_t *digest)
+int
+outbox_make_digest(struct outbox *outbox, const struct outbox_message *first,
+    int64_t due_us, int64_t *digest)
 {
 	struct outbox_message message = {
 		.seq = first->seq,
 		.purpose = OUTBOX_DIGEST_PURPOSE,
 		.channel = first->channel,
 		.posts = 1,
+		.state = due_us != 0 ? OUTBOX_HELD : OUTBOX_QUEUED,
+		.due_us = due_us,
 		.created_us = first->since_us,
 	};
 
@@ -138,6 +144,10 @@ outbox_choose_digest(struct outbox *outbox,
 {
 	int64_t posts;
 
+	if (outbox_choose_held(outbox, message, digest) == -1)
+		return -1;
+	if (*digest != 0)
+		return 0;
 	if (find_open_digest(outbox, message->channel, digest) == -1)
 		return -1;
 	if (*digest != 0)
@@ -147,7 +157,7 @@ outbox_choose_digest(struct outbox *outbox,
 	if (posts + message->posts <= outbox->settings->digest_after_s ||
 	    posts == 0)
 		return 0;
-	return make_digest(outbox, message, digest);
+	return outbox_make_digest(outbox, message, 0, digest);
 }
 
 int
@@ -344,7 +354,8 @@ apply_end(struct outbox *outbox, const struct outbox_message *message)
 	static const char sql[] = "UPDATE message SET state = ?2, reason = ?3,"
 	    " ended = ?4, file = NULL,"
 	    " text = iif(?2 = 'sent', NULL, text),"
-	    " payload = iif(?2 = 'sent', NULL, payload)"
+	    " payload = iif(?2 = 'sent', NULL, payload),"
+	    " mrkdwn = iif(?2 = 'sent', NULL, mrkdwn)"
 	    " WHERE number = ?1 AND state IN ('queued', 'sending')";
 	sqlite3_stmt *update = store_use(outbox->store, sql);
 

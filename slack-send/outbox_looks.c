@@ -13,7 +13,7 @@
 #define COLUMNS "number, seq, purpose, id, channel, title, class, posts," \
 	" state, digest, messages, part, attempts, limited, broken," \
 	" outcomes, created, since, tried, ended, slack_channel, slack_ts," \
-	" file, reason, text, payload"
+	" file, reason, text, payload, mrkdwn, thread"
 
 static const char *
 read_text(sqlite3_stmt *row, int column)
@@ -63,6 +63,8 @@ read_message(sqlite3_stmt *row)
 		.reason = read_text(row, 23),
 		.text = read_text(row, 24),
 		.payload = read_text(row, 25),
+		.mrkdwn = read_text(row, 26),
+		.thread = read_text(row, 27),
 	};
 }
 
@@ -159,6 +161,8 @@ outbox_oldest_us(struct outbox *outbox)
 {
 	static const char sql[] = "SELECT since FROM message"
 	    " WHERE state IN ('queued', 'sending', 'gathered')"
+	    " AND (digest IS NULL OR digest NOT IN"
+	    " (SELECT number FROM message WHERE state = 'held'))"
 	    " ORDER BY since LIMIT 1";
 	int64_t oldest = 0;
 
@@ -200,7 +204,8 @@ read_totals(struct outbox *outbox, int64_t number,
 {
 	static const char sql[] = "SELECT count(*), min(seq), max(seq),"
 	    " min(created), max(created), total(class = 'success'),"
-	    " total(class = 'warning'), total(class = 'danger')" CARRIED;
+	    " total(class = 'warning'), total(class = 'danger'),"
+	    " total(purpose = 'forward')" CARRIED;
 	sqlite3_stmt *find = use_for(outbox, sql, number);
 
 	if (!has_row(outbox, find))
@@ -213,6 +218,7 @@ read_totals(struct outbox *outbox, int64_t number,
 	digest->success = sqlite3_column_int64(find, 5);
 	digest->warning = sqlite3_column_int64(find, 6);
 	digest->danger = sqlite3_column_int64(find, 7);
+	digest->forwards = sqlite3_column_int64(find, 8);
 	sqlite3_reset(find);
 	return true;
 }

@@ -82,6 +82,18 @@ int outbox_apply_add(struct outbox *outbox,
 int outbox_choose_digest(struct outbox *outbox,
     const struct outbox_message *message, int64_t *digest);
 
+/* Make a digest, held back until due_us where that is not 0. Returns 0 with its
+ * number, or -1. */
+int outbox_make_digest(struct outbox *outbox,
+    const struct outbox_message *first, int64_t due_us, int64_t *digest);
+
+/*
+ * The digest that holds the message back where it is a forward that has to
+ * wait: made for it if need be; 0 where it need not. Returns 0, or -1.
+ */
+int outbox_choose_held(struct outbox *outbox,
+    const struct outbox_message *message, int64_t *digest);
+
 /* End some of the messages that an ended digest carries, and then make its own
  * outcome known. Returns 1 where there are more of them, 0, or -1. */
 int outbox_settle(struct outbox *outbox, int64_t digest);

@@ -18,7 +18,7 @@
 #include "program.h"
 
 #define APPLICATION_ID 0x556c7452	/* "UltR" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define STATEMENTS_MAX 64
 #define BUSY_MS 2000
 #define SPARE_PAGES_MAX 1024		/* that a file may have for nothing */
@@ -27,8 +27,9 @@
 /* What is long stands last: what is before is found without it. */
 #define COLUMNS "number,seq,purpose,id,key,channel,title,class,posts,state," \
 	"digest,messages,part,attempts,limited,broken,outcomes,created,since," \
-	"tried,ended,slack_channel,slack_ts,file,reason,reported,text,payload"
-#define COLUMN_COUNT 28
+	"tried,ended,slack_channel,slack_ts,file,reason,reported,thread,due," \
+	"text,payload,mrkdwn"
+#define COLUMN_COUNT 31
 
 /* What a trigger does: the queue of a channel is counted, not summed up. */
 #define ENTER \
@@ -38,6 +39,11 @@
 	" UPDATE queue SET posts = posts - OLD.posts" \
 	" WHERE channel = OLD.channel;" \
 	" DELETE FROM queue WHERE channel = OLD.channel AND posts <= 0; "
+
+#define HOLDING \
+    "CREATE INDEX message_held ON message(due) WHERE state = 'held';" \
+    "CREATE INDEX message_forward ON message(channel, created)" \
+    "  WHERE purpose = 'forward';"
 
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;"
@@ -70,7 +76,10 @@ static const char schema[] =
     "  reason TEXT,"
     "  reported INTEGER,"
     "  text TEXT,"
-    "  payload TEXT);"
+    "  payload TEXT,"
+    "  mrkdwn TEXT,"
+    "  thread TEXT,"
+    "  due INTEGER);"
     "CREATE INDEX message_id ON message(id) WHERE id IS NOT NULL;"
     "CREATE INDEX message_queue ON message(channel, number)"
     "  WHERE state IN ('queued', 'sending');"
@@ -82,6 +91,7 @@ static const char schema[] =
     "CREATE INDEX message_report ON message(number) WHERE reported = 0;"
     "CREATE INDEX message_unsettled ON message(number)"
     "  WHERE ended IS NOT NULL AND reported IS NULL;"
+    HOLDING
     "CREATE TABLE queue("
     "  channel TEXT PRIMARY KEY,"
     "  posts INTEGER NOT NULL) WITHOUT ROWID;"
@@ -96,7 +106,17 @@ static const char schema[] =
     "CREATE TRIGGER message_goes AFTER DELETE ON message"
     "  WHEN OLD.state IN ('queued', 'sending') BEGIN" LEAVE "END;"
     "PRAGMA application_id=0x556c7452;"
-    "PRAGMA user_version=1;"
+    "PRAGMA user_version=2;"
+    "COMMIT;";
+
+/* What version 1 had not. */
+static const char upgrade[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE message ADD COLUMN mrkdwn TEXT;"
+    "ALTER TABLE message ADD COLUMN thread TEXT;"
+    "ALTER TABLE message ADD COLUMN due INTEGER;"
+    HOLDING
+    "PRAGMA user_version=2;"
     "COMMIT;";
 
 /* FULL: what is committed outlives a power cut. The log of changes is taken
@@ -254,7 +274,7 @@ disconnect_file(struct store *store)
 
 /* Returns 0, or the exit status where the file is none of ours to use. */
 static int
-judge(struct store *store, bool *is_new)
+judge(struct store *store, bool *is_new, bool *is_old)
 {
 	int64_t application, version, tables;
 
@@ -263,7 +283,8 @@ judge(struct store *store, bool *is_new)
 	    ask(store, "SELECT count(*) FROM sqlite_schema", &tables) == -1)
 		return find_status(store);
 	*is_new = application == 0 && version == 0 && tables == 0;
-	if (*is_new)
+	*is_old = application == APPLICATION_ID && version == 1;
+	if (*is_new || *is_old)
 		return EX_OK;
 	snprintf(store->reason, sizeof store->reason,
 	    application != APPLICATION_ID ? "is no outbox" :
@@ -277,15 +298,16 @@ judge(struct store *store, bool *is_new)
 static int
 open_database(struct store *store, const char *path)
 {
-	bool is_new = false;
+	bool is_new = false, is_old = false;
 	int status;
 
 	if (connect_file(store, path) == -1)
 		return find_status(store);
-	status = judge(store, &is_new);
+	status = judge(store, &is_new, &is_old);
 	if (status != EX_OK)
 		return status;
 	if ((is_new && execute(store, schema) == -1) ||
+	    (is_old && execute(store, upgrade) == -1) ||
 	    execute(store, settings) == -1)
 		return find_status(store);
 	return EX_OK;
@@ -338,7 +360,8 @@ copy_rows(struct store *from, struct store *to, bool is_backward)
 		    " ORDER BY number DESC",
 	};
 	static const char write[] = "INSERT OR IGNORE INTO message(" COLUMNS
-	    ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+	    ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+	    "?,?,?)";
 	sqlite3_stmt *read = store_use(from, reads[is_backward]);
 	sqlite3_stmt *written = store_use(to, write);
 	int more;

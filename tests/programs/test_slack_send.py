@@ -585,7 +585,7 @@ def test_leaves_a_file_alone_that_is_no_outbox(path, content):
 
 def test_refuses_the_outbox_of_a_newer_version(path):
     send(path)
-    ask(path, "PRAGMA user_version = 2")
+    ask(path, "PRAGMA user_version = 3")
     for arguments in ((), ("--check",), ("--replay-dead",)):
         done = send(path, PLAIN, arguments=arguments)
         assert (done.returncode, done.stdout) == (EX_CONFIG, b"")

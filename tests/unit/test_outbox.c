@@ -2,7 +2,7 @@
  * What is put into the outbox comes out of it once and in order, alone or with
  * a digest, whatever becomes of the process, the disk or the file.
  * modules: slack-send/outbox.c slack-send/outbox_changes.c
- * modules: slack-send/outbox_looks.c slack-send/outbox_tidy.c
+ * modules: slack-send/outbox_looks.c slack-send/outbox_tidy.c slack-send/outbox_hold.c
  * modules: slack-send/store.c
  */
 #include <setjmp.h>
@@ -961,9 +961,9 @@ test_refuses_what_is_not_its_own(void **state)
 	FILE *text;
 
 	outbox_close(bench->outbox);
-	execute(bench->path, "PRAGMA user_version=2");
+	execute(bench->path, "PRAGMA user_version=3");
 	expect_refusal(bench, EX_CONFIG);
-	execute(bench->path, "PRAGMA user_version=1;"
+	execute(bench->path, "PRAGMA user_version=2;"
 	    "PRAGMA application_id=7");
 	expect_refusal(bench, EX_CONFIG);
 	unlink(bench->path);
