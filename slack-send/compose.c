@@ -85,6 +85,10 @@ static void
 append_head(struct buffer *out, const struct outbox_message *message,
     bool may_broadcast)
 {
+	if (message->mrkdwn != NULL) {
+		buffer_append_string(out, message->mrkdwn);
+		return;
+	}
 	append_title(out, message->title, may_broadcast);
 	if (!is_given(message->text))
 		return;
@@ -237,7 +241,8 @@ add_long_text(struct compose *compose, const struct outbox_message *message,
 
 	append_closed(&comment, head, markup_cut(head, COMMENT_CHARACTERS));
 	buffer_append_string(&comment, "\n" ELLIPSIS);
-	buffer_append_string(&content, message->text);
+	buffer_append_string(&content, message->mrkdwn != NULL
+	    ? message->mrkdwn : message->text);
 	add_file(compose, message, buffer_string(&comment), "text", &content);
 	buffer_free(&comment);
 }
@@ -456,6 +461,23 @@ append_encoded(struct buffer *out, const char *text)
 	}
 }
 
+/* Forwards come from any channel. */
+static void
+append_filter(struct buffer *out, const struct outbox_digest *digest)
+{
+	const char *join = "";
+
+	buffer_append_string(out, "/ultronex/stream?");
+	if (digest->forwards == 0) {
+		buffer_append_string(out, "channel=");
+		append_encoded(out, digest->channel);
+		join = "&amp;";
+	}
+	if (digest->first_seq > 0)
+		buffer_printf(out, "%sfrom=%" PRId64 "&amp;to=%" PRId64, join,
+		    digest->first_seq, digest->last_seq);
+}
+
 static void
 append_link(struct buffer *out, const struct outbox_digest *digest,
     const char *dashboard)
@@ -469,13 +491,21 @@ append_link(struct buffer *out, const struct outbox_digest *digest,
 	length -= dashboard[length - 1] == '/';
 	buffer_append_string(&line, "\n<");
 	buffer_append(&line, dashboard, length);
-	buffer_append_string(&line, "/ultronex/stream?channel=");
-	append_encoded(&line, digest->channel);
-	if (digest->first_seq > 0)
-		buffer_printf(&line, "&amp;from=%" PRId64 "&amp;to=%" PRId64,
-		    digest->first_seq, digest->last_seq);
+	append_filter(&line, digest);
 	buffer_append_string(&line, "|Each of them is on the dashboard>");
 	append_if_it_fits(out, &line, COMPOSE_CHARACTERS_MAX);
+}
+
+static void
+append_heading(struct buffer *out, const struct outbox_digest *digest)
+{
+	if (digest->forwards == digest->messages)
+		buffer_printf(out, "*%" PRId64 " more match%s* for you, ",
+		    digest->messages, digest->messages == 1 ? "" : "es");
+	else
+		buffer_printf(out, "*%" PRId64 " message%s* came faster than"
+		    " they can be shown here, ", digest->messages,
+		    digest->messages == 1 ? "" : "s");
 }
 
 struct compose *
@@ -484,9 +514,7 @@ compose_digest(const struct outbox_digest *digest, const char *dashboard)
 	struct compose *compose = xcalloc(1, sizeof *compose);
 	struct buffer text = { 0 };
 
-	buffer_printf(&text, "*%" PRId64 " message%s* came faster than they"
-	    " can be shown here, ", digest->messages,
-	    digest->messages == 1 ? "" : "s");
+	append_heading(&text, digest);
 	append_span(&text, digest->first_us, digest->last_us);
 	append_classes(&text, digest);
 	append_tallies(&text, digest, DIGEST_TALLIES_CHARACTERS);

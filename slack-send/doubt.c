@@ -51,20 +51,25 @@ give_up(struct doubt *doubt, const struct slack_reply *reply)
 
 static void take_page(const struct slack_reply *reply, void *arg);
 
-/* The newest ones first; clocks may differ, so no time is said. */
+/* The newest ones first, but those of a thread; clocks may differ, so no time
+ * is said. */
 static void
 ask_for_page(struct doubt *doubt, const char *cursor)
 {
+	const char *thread = doubt->settings.thread;
 	struct buffer arguments = { 0 };
 
 	slack_api_argument(&arguments, "channel", doubt->settings.channel);
+	if (thread != NULL)
+		slack_api_argument(&arguments, "ts", thread);
 	slack_api_argument(&arguments, "include_all_metadata", "true");
 	slack_api_argument(&arguments, "limit", "200");
 	if (cursor != NULL)
 		slack_api_argument(&arguments, "cursor", cursor);
 	doubt->call = slack_api_call(doubt->settings.api,
 	    &(struct slack_request){
-		.method = "conversations.history",
+		.method = thread != NULL ? "conversations.replies"
+		    : "conversations.history",
 		.token = doubt->settings.token,
 		.arguments = buffer_string(&arguments),
 	    }, take_page, doubt);

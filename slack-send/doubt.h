@@ -26,6 +26,7 @@ struct doubt_settings {
 	const char *channel;	/* id of the conversation */
 	const char *key;	/* of the message; not used for a file */
 	const char *file;	/* or NULL */
+	const char *thread;	/* that it was posted to, or NULL */
 
 	/* ts is NULL where it is not known; so is reply where Slack answered. */
 	void (*done)(enum doubt_answer answer, const char *ts,

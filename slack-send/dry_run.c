@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "compose.h"
+#include "forward.h"
 #include "line_reader.h"
 #include "output.h"
 #include "record.h"
 #include "relay.h"
+#include "reply.h"
 
 struct dry_run {
 	struct line_reader *reader;
@@ -51,6 +53,8 @@ print_text(struct buffer *out, const struct outbox_message *message,
 {
 	begin_request(out, message, part, "chat.postMessage");
 	print_member(out, "channel", message->channel);
+	if (message->thread != NULL)
+		print_member(out, "thread_ts", message->thread);
 	print_member(out, "text", post->text);
 	buffer_append_string(out, "}\n");
 }
@@ -74,8 +78,9 @@ print_file(struct buffer *out, const struct outbox_message *message,
 }
 
 static void
-print_message(struct dry_run *run, const struct outbox_message *message)
+print_message(const struct outbox_message *message, void *arg)
 {
+	struct dry_run *run = arg;
 	struct compose *compose = compose_message(message, run->may_broadcast);
 
 	for (size_t i = 0; i < compose->count; i++) {
@@ -92,11 +97,27 @@ print_message(struct dry_run *run, const struct outbox_message *message)
 /* --- records --------------------------------------------------------------*/
 
 static void
-take_line(struct dry_run *run, const struct line *line)
+take_record(struct dry_run *run)
 {
 	const char *complaint;
 	struct relay relay;
+	struct outbox_message reply;
 
+	if (relay_read(&relay, run->record, &complaint)) {
+		print_message(&relay.message, run);
+		relay_forget(&relay);
+	} else if (complaint != NULL) {
+		warnx("line %zu would not be sent: %s", run->line, complaint);
+	}
+	if (reply_read(&reply, run->record))
+		print_message(&reply, run);
+	reply_read_notices(run->record, print_message, run);
+	forward_read(run->record, print_message, run);
+}
+
+static void
+take_line(struct dry_run *run, const struct line *line)
+{
 	run->line++;
 	if (line->length < line->total) {
 		warnx("line %zu is no record: over %d bytes", run->line,
@@ -104,11 +125,8 @@ take_line(struct dry_run *run, const struct line *line)
 	} else if (record_parse(run->record, line->text, line->length) == -1) {
 		warnx("line %zu is no record: %s", run->line,
 		    record_reason(run->record));
-	} else if (relay_read(&relay, run->record, &complaint)) {
-		print_message(run, &relay.message);
-		relay_forget(&relay);
-	} else if (complaint != NULL) {
-		warnx("line %zu would not be sent: %s", run->line, complaint);
+	} else {
+		take_record(run);
 	}
 }
 

@@ -7,10 +7,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "forward.h"
 #include "line_reader.h"
 #include "memory.h"
 #include "record.h"
 #include "relay.h"
+#include "reply.h"
 
 #define PENDING_BYTES_MAX (4 * 1024 * 1024)	/* in one commit */
 
@@ -53,6 +55,39 @@ intake_free(struct intake *intake)
 	free(intake);
 }
 
+/* Posts are counted where a channel's queue may become long: by relay. */
+static void
+take_message(const struct outbox_message *message, void *arg)
+{
+	struct intake *intake = arg;
+
+	intake->is_unsafe = true;
+	if (!outbox_add(intake->outbox, message))
+		record_fail(intake->record, "not sent: the outbox is full");
+}
+
+static void
+take_release(const char *user, void *arg)
+{
+	struct intake *intake = arg;
+
+	intake->is_unsafe = true;
+	outbox_release(intake->outbox, user);
+}
+
+/* What the bot says, and what goes to those who subscribed. */
+static void
+take_words(struct intake *intake)
+{
+	struct outbox_message reply;
+
+	if (reply_read(&reply, intake->record))
+		take_message(&reply, intake);
+	reply_read_notices(intake->record, take_message, intake);
+	forward_read(intake->record, take_message, intake);
+	reply_read_releases(intake->record, take_release, intake);
+}
+
 static void
 take_line(struct intake *intake, const struct line *line)
 {
@@ -63,6 +98,7 @@ take_line(struct intake *intake, const struct line *line)
 	if (relay_take(intake->outbox, intake->record,
 	    intake->may_broadcast))
 		intake->is_unsafe = true;
+	take_words(intake);
 	record_write(intake->record, lines);
 }
 

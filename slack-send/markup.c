@@ -217,6 +217,19 @@ markup_append_code(struct buffer *out, const char *text)
 	buffer_free(&printable);
 }
 
+void
+markup_append_term(struct buffer *out, const char *text, size_t most)
+{
+	struct buffer line = { 0 };
+	const char *mark = strchr(text, '`') != NULL ? "\"" : "`";
+
+	append_on_one_line(&line, text, most);
+	buffer_append_string(out, mark);
+	markup_append_code(out, buffer_string(&line));
+	buffer_append_string(out, mark);
+	buffer_free(&line);
+}
+
 size_t
 markup_count(const char *text)
 {

@@ -105,9 +105,14 @@ append_title(struct buffer *text, const char *title)
 static void
 print_id(struct buffer *line, const struct outbox_message *message)
 {
+	bool is_one_of_many = message->id != NULL &&
+	    strcmp(message->purpose, "relay") != 0;
+
 	if (message->seq != 0)
-		buffer_printf(line, "\"delivery:%" PRId64 ":%s:%" PRId64 "\"",
-		    message->seq, message->purpose, message->outcomes);
+		buffer_printf(line, "\"delivery:%" PRId64 ":%s%s%s:%" PRId64
+		    "\"", message->seq, message->purpose,
+		    is_one_of_many ? ":" : "", is_one_of_many ? message->id
+		    : "", message->outcomes);
 	else
 		buffer_printf(line, "\"delivery:%" PRId64 ".%" PRId64 ":%s:%"
 		    PRId64 "\"", message->number, message->created_us,

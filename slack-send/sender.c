@@ -160,6 +160,7 @@ forget_message(struct lane *lane)
 	free((char *)lane->message.purpose);
 	free((char *)lane->message.id);
 	free((char *)lane->message.file);
+	free((char *)lane->message.thread);
 	lane->message = (struct outbox_message){ 0 };
 	lane->has_message = lane->is_in_doubt = lane->is_shown = false;
 	lane->was_answered = lane->is_refused = false;
@@ -568,6 +569,7 @@ ask(struct lane *lane)
 	lane->doubt = doubt_ask(&(struct doubt_settings){
 		.api = sender->api, .token = sender->settings.token,
 		.channel = lane->id, .key = key, .file = lane->message.file,
+		.thread = lane->message.thread,
 		.done = take_doubt, .arg = lane,
 	    });
 }
@@ -612,14 +614,19 @@ static void
 post_text(struct lane *lane, const struct compose_post *post)
 {
 	struct sender *sender = lane->sender;
+	const char *unfurl = strcmp(lane->message.purpose,
+	    OUTBOX_REPLY_PURPOSE) == 0 ? "true" : "false";
 	struct buffer arguments = { 0 }, metadata = { 0 };
 
 	append_metadata(&metadata, lane);
 	slack_api_argument(&arguments, "channel", lane->id);
 	slack_api_argument(&arguments, "text", post->text);
 	slack_api_argument(&arguments, "metadata", buffer_string(&metadata));
-	slack_api_argument(&arguments, "unfurl_links", "false");
-	slack_api_argument(&arguments, "unfurl_media", "false");
+	if (lane->message.thread != NULL)
+		slack_api_argument(&arguments, "thread_ts",
+		    lane->message.thread);
+	slack_api_argument(&arguments, "unfurl_links", unfurl);
+	slack_api_argument(&arguments, "unfurl_media", unfurl);
 	lane->call = slack_api_call(sender->api, &(struct slack_request){
 		.method = POST, .token = sender->settings.token,
 		.arguments = buffer_string(&arguments), .key = lane->id,
@@ -712,8 +719,10 @@ take_message(struct lane *lane, const struct outbox_message *message)
 	lane->message.purpose = xstrdup(message->purpose);
 	lane->message.id = copy_or_null(message->id);
 	lane->message.file = copy_or_null(message->file);
+	lane->message.thread = copy_or_null(message->thread);
 	lane->message.channel = lane->message.title = lane->message.text =
-	    lane->message.payload = lane->message.class =
+	    lane->message.payload = lane->message.mrkdwn =
+	    lane->message.class =
 	    lane->message.slack_channel = lane->message.slack_ts =
 	    lane->message.reason = NULL;
 	lane->has_message = true;
@@ -754,7 +763,8 @@ static bool
 has_room(struct lane *lane, const struct outbox_message *message)
 {
 	struct sender *sender = lane->sender;
-	size_t bytes = measure(message->text) + measure(message->payload);
+	size_t bytes = measure(message->text) + measure(message->payload) +
+	    measure(message->mrkdwn);
 
 	lane->is_hungry = sender->content_bytes > 0 &&
 	    sender->content_bytes + bytes > CONTENT_BYTES_MAX;

@@ -41,6 +41,7 @@ struct stage {
 	struct timer retry;		/* a commit that failed */
 	struct timer tidy;
 	struct timer look;
+	struct timer release;		/* of what is held back */
 	struct timer linger;		/* for what is under way at the end */
 	struct event input;
 	struct event output;
@@ -50,6 +51,7 @@ struct stage {
 	bool is_output_broken;
 	bool is_closed;			/* the output */
 	bool is_leaving;		/* nothing new is sent */
+	bool is_released;		/* what was held back, at the end */
 	bool shows_progress;
 	int64_t shown;			/* how many waited then */
 	uint64_t commits;		/* that were noticed */
@@ -108,6 +110,21 @@ wake_others(struct stage *stage)
 		sender_wake(stage->sender);
 }
 
+/* What has waited long enough is sent now; it is looked after the rest later. */
+static void
+release_due(void *arg)
+{
+	struct stage *stage = arg;
+	int64_t due_us = outbox_release_due(stage->outbox), wait_ms;
+
+	wake_others(stage);
+	if (due_us == 0)
+		return;
+	wait_ms = (due_us - clock_now_us()) / 1000 + 1;
+	timers_set(stage->timers, &stage->release, wait_ms < 0 ? 0 :
+	    wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
+}
+
 static void
 tidy(void *arg)
 {
@@ -152,6 +169,7 @@ notice_changes(struct stage *stage)
 	if (outbox_commits(stage->outbox) == stage->commits)
 		return;
 	wake_others(stage);
+	timers_set(stage->timers, &stage->release, 0);
 	if (!stage->tidy.is_set)
 		timers_set(stage->timers, &stage->tidy, TIDY_MS);
 }
@@ -295,6 +313,9 @@ is_drained(struct stage *stage)
 
 	if (!stage->settings->drains || signals_want_stop())
 		return true;
+	if (!stage->is_released)
+		outbox_release(stage->outbox, NULL);
+	stage->is_released = true;
 	show_progress(stage, open);
 	return open == 0 && !outbox_is_in_trouble(stage->outbox) &&
 	    (stage->reports == NULL || reports_are_idle(stage->reports));
@@ -342,6 +363,7 @@ open_events(struct stage *stage)
 	stage->timers = timers_new(stage->set);
 	stage->retry = (struct timer){ .due = note_time, .arg = stage };
 	stage->tidy = (struct timer){ .due = tidy, .arg = stage };
+	stage->release = (struct timer){ .due = release_due, .arg = stage };
 	stage->look = (struct timer){ .due = look, .arg = stage };
 	stage->linger = (struct timer){ .due = note_time, .arg = stage };
 	stage->input = (struct event){ .fd = STDIN_FILENO,
@@ -401,6 +423,7 @@ prepare(struct stage *stage)
 		sender_wake(stage->sender);	/* what an earlier run left */
 	stage->shows_progress = settings->drains && isatty(STDERR_FILENO);
 	timers_set(stage->timers, &stage->look, 0);
+	timers_set(stage->timers, &stage->release, 0);
 }
 
 static void

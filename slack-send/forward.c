@@ -1,0 +1,332 @@
+#include "forward.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "markup.h"
+#include "memory.h"
+
+#define USER_BYTES_MAX 64
+#define PLACES_MAX 5		/* that a forward shows */
+#define TERMS_MAX 10
+#define TERM_CHARACTERS 80
+#define EXCERPT_CHARACTERS 300
+#define NAME_CHARACTERS 80
+#define JOINER "\xe2\x80\x8b"	/* a border of words that nobody sees */
+#define FOREVER_US INT64_MAX
+
+/* A forward in the making. */
+struct forward {
+	struct record *record;
+	const char *user;
+	struct buffer terms;		/* as people typed them */
+	struct buffer head;
+	struct buffer places;
+	struct buffer plain;		/* the first place, for a digest */
+	const char *around;		/* of the first file */
+	size_t term_count;
+	size_t place_count;
+};
+
+static bool
+is_id(const char *text, const char *letters)
+{
+	return text != NULL && *text != '\0' &&
+	    strchr(letters, *text) != NULL &&
+	    strlen(text) <= USER_BYTES_MAX && text[strspn(text,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
+}
+
+/* --- matches ----------------------------------------------------------------*/
+
+/* Is the match one of the user's, and of a class that counts? */
+static bool
+concerns(const struct forward *forward, const cJSON *match)
+{
+	const char *only = json_string(match, "only");
+	const char *class = record_string(forward->record, RECORD_CLASS);
+
+	return json_get(json_get(match, "for"), forward->user) != NULL &&
+	    (only == NULL || (class != NULL && strcmp(only, class) == 0));
+}
+
+static bool
+has_term(const struct forward *forward, const cJSON *until, const char *term)
+{
+	const cJSON *match;
+
+	cJSON_ArrayForEach(match, record_array(forward->record,
+	    RECORD_MATCHES)) {
+		const char *known = json_string(match, "pattern");
+
+		if (match == until)
+			return false;
+		if (known != NULL && concerns(forward, match) &&
+		    strcmp(known, term) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_term(struct forward *forward, const cJSON *match)
+{
+	const char *term = json_string(match, "pattern");
+
+	if (term == NULL || has_term(forward, match, term) ||
+	    forward->term_count++ >= TERMS_MAX)
+		return;
+	if (forward->terms.length > 0) {
+		buffer_append_string(&forward->terms, ", ");
+		buffer_append_string(&forward->head, ", ");
+	}
+	buffer_append_string(&forward->terms, term);
+	markup_append_term(&forward->head, term, TERM_CHARACTERS);
+}
+
+/* --- places -----------------------------------------------------------------*/
+
+/* The name of the file with that id, or NULL. */
+static const char *
+find_file_name(struct record *record, const char *id, size_t length)
+{
+	const cJSON *file;
+
+	cJSON_ArrayForEach(file, record_array(record, RECORD_FILES)) {
+		const char *known = json_string(file, "id");
+
+		if (known != NULL && strlen(known) == length &&
+		    memcmp(known, id, length) == 0)
+			return json_string(file, "name");
+	}
+	return NULL;
+}
+
+/* Where a match stands, but for the text of a message: `file:F1!inner`. */
+static void
+append_where(struct forward *forward, const cJSON *match)
+{
+	const char *where = json_string(match, "where");
+	const cJSON *line = json_get(match, "line");
+	struct buffer name = { 0 };
+	const char *file, *inner;
+	size_t length;
+
+	if (where == NULL || strcmp(where, "text") == 0)
+		return;
+	if (strncmp(where, "file:", 5) == 0) {
+		length = strcspn(where + 5, "!");
+		file = find_file_name(forward->record, where + 5, length);
+		inner = where + 5 + length;
+		buffer_printf(&name, "%s%s", file != NULL ? file : "a file",
+		    inner);
+	} else {
+		buffer_append_string(&name, where);
+	}
+	markup_append_term(&forward->places, buffer_string(&name),
+	    NAME_CHARACTERS);
+	if (cJSON_IsNumber(line))
+		buffer_printf(&forward->places, ", line %.0f",
+		    line->valuedouble);
+	buffer_append_string(&forward->places, ": ");
+	buffer_free(&name);
+}
+
+static void
+append_piece(struct buffer *out, const char *text, size_t length)
+{
+	char *piece = xstrndup(text, length);
+
+	markup_append_line(out, piece, EXCERPT_CHARACTERS, false);
+	free(piece);
+}
+
+/* The match in bold, where that can be told from what is around it. */
+static void
+append_excerpt(struct forward *forward, const cJSON *match,
+    const char *excerpt)
+{
+	const cJSON *marked = json_get(match, "marked");
+	const cJSON *first = cJSON_GetArrayItem(marked, 0);
+	const cJSON *last = cJSON_GetArrayItem(marked, 1);
+	size_t length = strlen(excerpt), start, end;
+	struct buffer *out = &forward->places;
+
+	start = cJSON_IsNumber(first) && first->valuedouble >= 0 &&
+	    first->valuedouble < (double)length ? (size_t)first->valuedouble
+	    : 0;
+	end = cJSON_IsNumber(last) && last->valuedouble > (double)start &&
+	    last->valuedouble <= (double)length ? (size_t)last->valuedouble
+	    : start;
+	if (end == start || memchr(excerpt + start, '*', end - start) != NULL) {
+		append_piece(out, excerpt, length);
+		return;
+	}
+	append_piece(out, excerpt, start);
+	buffer_append_string(out, JOINER "*");
+	append_piece(out, excerpt + start, end - start);
+	buffer_append_string(out, "*" JOINER);
+	append_piece(out, excerpt + end, length - end);
+}
+
+static void
+add_place(struct forward *forward, const cJSON *match)
+{
+	const char *excerpt = json_string(match, "excerpt");
+	const char *around = json_string(match, "around");
+
+	if (forward->around == NULL && around != NULL)
+		forward->around = around;
+	if (excerpt == NULL || forward->place_count++ >= PLACES_MAX)
+		return;
+	buffer_append_string(&forward->places, "\n> ");
+	append_where(forward, match);
+	append_excerpt(forward, match, excerpt);
+	if (forward->plain.length == 0)
+		buffer_append_string(&forward->plain, excerpt);
+}
+
+/* --- the message it stands in -----------------------------------------------*/
+
+static void
+append_channel(struct buffer *out, struct record *record)
+{
+	const char *channel = record_string(record, RECORD_CHANNEL);
+	struct buffer name = { 0 };
+
+	if (channel == NULL)
+		return;
+	buffer_append_string(out, " in ");
+	if (is_id(channel, "CG") && strlen(channel) >= 9) {
+		buffer_printf(out, "<#%s>", channel);
+		return;
+	}
+	buffer_printf(&name, "%s%s", *channel == '#' ? "" : "#", channel);
+	markup_append_line(out, buffer_string(&name), NAME_CHARACTERS, false);
+	buffer_free(&name);
+}
+
+/* Of an edit whoever wrote the message. */
+static const char *
+find_author(struct record *record)
+{
+	const char *user = record_string(record, RECORD_USER);
+
+	return user != NULL ? user : json_string(record_object(record,
+	    RECORD_MESSAGE), RECORD_USER);
+}
+
+static void
+append_author(struct buffer *out, struct record *record)
+{
+	const char *user = find_author(record);
+	const char *name = record_string(record, "username");
+	const char *title = record_string(record, RECORD_TITLE);
+
+	if (is_id(user, "UW")) {
+		buffer_printf(out, " by <@%s>", user);
+	} else if (name != NULL) {
+		buffer_append_string(out, " by ");
+		markup_append_line(out, name, NAME_CHARACTERS, false);
+	} else if (title != NULL && *title != '\0') {
+		buffer_append_string(out, ", ");
+		markup_append_line(out, title, NAME_CHARACTERS, false);
+	}
+}
+
+static void
+append_link(struct buffer *out, struct record *record)
+{
+	const char *link = record_string(record, RECORD_PERMALINK);
+
+	if (link != NULL && strncmp(link, "http", 4) == 0 &&
+	    strlen(link) <= 1000 && strpbrk(link, "<>| \t\r\n") == NULL) {
+		buffer_append_string(out, " (<");
+		markup_append_code(out, link);
+		buffer_append_string(out, "|message>)");
+	}
+}
+
+/* --- the whole --------------------------------------------------------------*/
+
+static void
+word_forward(struct forward *forward, struct buffer *text)
+{
+	size_t more = forward->place_count > PLACES_MAX
+	    ? forward->place_count - PLACES_MAX : 0;
+
+	buffer_append_string(text, ":mag: ");
+	buffer_append(text, forward->head.data, forward->head.length);
+	append_channel(text, forward->record);
+	append_author(text, forward->record);
+	append_link(text, forward->record);
+	buffer_append(text, forward->places.data, forward->places.length);
+	if (more > 0)
+		buffer_printf(text, "\n> and %zu more", more);
+}
+
+static void
+free_forward(struct forward *forward)
+{
+	buffer_free(&forward->terms);
+	buffer_free(&forward->head);
+	buffer_free(&forward->places);
+	buffer_free(&forward->plain);
+}
+
+static void
+read_for(struct record *record, const char *user, int64_t due_us,
+    void (*take)(const struct outbox_message *message, void *arg), void *arg)
+{
+	struct forward forward = { .record = record, .user = user };
+	struct buffer text = { 0 };
+	const cJSON *match;
+	int64_t seq = 0;
+
+	cJSON_ArrayForEach(match, record_array(record, RECORD_MATCHES))
+		if (concerns(&forward, match)) {
+			add_term(&forward, match);
+			add_place(&forward, match);
+		}
+	if (forward.term_count > 0) {
+		record_integer(record, RECORD_SEQ, &seq);
+		word_forward(&forward, &text);
+		take(&(struct outbox_message){
+			.seq = seq > 0 ? seq : 0, .id = user,
+			.purpose = OUTBOX_FORWARD_PURPOSE, .channel = user,
+			.title = buffer_string(&forward.terms),
+			.text = buffer_string(&forward.plain),
+			.payload = forward.around,
+			.mrkdwn = buffer_string(&text),
+			.class = record_string(record, RECORD_CLASS),
+			.due_us = due_us }, arg);
+	}
+	free_forward(&forward);
+	buffer_free(&text);
+}
+
+/* Seconds since 1970 of when they are held back until, 0: until they say so. */
+static int64_t
+find_due_us(const cJSON *until)
+{
+	if (!cJSON_IsNumber(until) || until->valuedouble <= 0 ||
+	    until->valuedouble > 1e12)
+		return FOREVER_US;
+	return (int64_t)(until->valuedouble * 1e6);
+}
+
+void
+forward_read(struct record *record,
+    void (*take)(const struct outbox_message *message, void *arg), void *arg)
+{
+	const cJSON *user;
+
+	cJSON_ArrayForEach(user, record_array(record, RECORD_NOTIFY))
+		if (cJSON_IsString(user) && is_id(user->valuestring, "UW"))
+			read_for(record, user->valuestring, 0, take, arg);
+	cJSON_ArrayForEach(user, record_object(record, RECORD_HELD))
+		if (is_id(user->string, "UW"))
+			read_for(record, user->string, find_due_us(user), take,
+			    arg);
+}

@@ -1,0 +1,15 @@
+/* What goes to those who subscribed to something that a record holds. */
+#ifndef SLACK_SEND_FORWARD_H
+#define SLACK_SEND_FORWARD_H
+
+#include "outbox.h"
+#include "record.h"
+
+/*
+ * Call `take` for each subscriber whom the record concerns, with one message
+ * however many matches there are. It is valid during the call only.
+ */
+void forward_read(struct record *record,
+    void (*take)(const struct outbox_message *message, void *arg), void *arg);
+
+#endif
