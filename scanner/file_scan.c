@@ -70,7 +70,7 @@ file_scan_free(struct file_scan *scan)
 static size_t
 keep_where(struct file_scan *scan)
 {
-	return scan->findings->limit_count == LIMITS_MAX ? 0
+	return findings_are_full(scan->findings) ? 0
 	    : findings_string(scan->findings, scan->where.data,
 	    scan->where.length);
 }

@@ -15,6 +15,7 @@ findings_clear(struct findings *findings)
 {
 	findings->match_count = 0;
 	findings->limit_count = 0;
+	findings->watch_limits = 0;
 	findings->limits_left_out = 0;
 	findings->matches_seen = 0;
 	findings->cost_limits = 0;
@@ -109,6 +110,24 @@ findings_sort(struct findings *findings, size_t first)
 		    compare_matches);
 }
 
+bool
+findings_are_full(const struct findings *findings)
+{
+	return findings->limit_count - findings->watch_limits == LIMITS_MAX;
+}
+
+/* Limits of watches leave the others their room. */
+static bool
+take_room(struct findings *findings, const struct pattern *pattern)
+{
+	if (pattern != NULL && pattern->watch != NULL)
+		return findings->watch_limits < WATCH_LIMITS_MAX &&
+		    ++findings->watch_limits > 0;
+	if (findings_are_full(findings))
+		findings->limits_left_out++;
+	return !findings_are_full(findings);
+}
+
 void
 findings_add_limit(struct findings *findings, const struct pattern *pattern,
     size_t where, const char *format, ...)
@@ -116,10 +135,8 @@ findings_add_limit(struct findings *findings, const struct pattern *pattern,
 	char reason[REASON_BYTES_MAX];
 	va_list arguments;
 
-	if (findings->limit_count == LIMITS_MAX) {
-		findings->limits_left_out++;
+	if (!take_room(findings, pattern))
 		return;
-	}
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof reason, format, arguments);
 	va_end(arguments);

@@ -13,6 +13,7 @@
 #include "record.h"
 
 #define LIMITS_MAX 50		/* reported of one record */
+#define WATCH_LIMITS_MAX 10	/* and so many about watches */
 #define WATCHED_MAX 500		/* matches of watches, and one of each */
 #define AROUNDS_MAX 3		/* texts whose part around a match is kept */
 
@@ -47,9 +48,10 @@ struct findings {
 	struct match *matches;
 	size_t match_count;
 	size_t match_capacity;
-	struct limit limits[LIMITS_MAX];
+	struct limit limits[LIMITS_MAX + WATCH_LIMITS_MAX];
 	size_t limit_count;
-	size_t limits_left_out;
+	size_t watch_limits;		/* of them about watches */
+	size_t limits_left_out;		/* but for those */
 	struct around arounds[AROUNDS_MAX];
 	size_t around_count;
 	size_t watched;			/* matches of watches */
@@ -78,6 +80,9 @@ void findings_keep_around(struct findings *findings, const struct match *match,
 
 /* Order the matches from the first-th on by their place in the text. */
 void findings_sort(struct findings *findings, size_t first);
+
+/* Is there no room for another limit that is not about a watch? */
+bool findings_are_full(const struct findings *findings);
 
 /* Say what was cut short and why; pattern is NULL where it is no one's. */
 void findings_add_limit(struct findings *findings,
