@@ -17,6 +17,9 @@
 /* Per pattern and record, about two seconds at worst. */
 #define RECORD_STEPS (UINT64_C(3) << 29)
 
+/* Of all watches together, per record. */
+#define WATCHES_STEPS (4 * RECORD_STEPS)
+
 /* How far one pattern has come. */
 struct progress {
 	uint64_t from;		/* in the text: behind its last match */
@@ -41,6 +44,7 @@ struct text_scan {
 	const struct pattern_set *set;
 	struct occasion *occasion;
 	struct findings *findings;
+	uint64_t watches_steps;		/* left for this record */
 	struct progress *progress;	/* one a pattern */
 	size_t capacity;
 
@@ -81,6 +85,7 @@ text_scan_begin(struct text_scan *scan, const struct pattern_set *set,
 {
 	scan->set = set;
 	scan->occasion = occasion;
+	scan->watches_steps = WATCHES_STEPS;
 	scan->findings = findings;
 	if (scan->capacity < set->count) {
 		scan->capacity = set->count;
@@ -183,6 +188,12 @@ take_limit(struct text_scan *scan, size_t index)
 	const struct pattern *pattern = scan->set->patterns[index];
 
 	scan->findings->cost_limits++;
+	if (pattern->watch != NULL && scan->watches_steps == 0) {
+		findings_add_limit(scan->findings, pattern, scan->where,
+		    "subscriptions given up in this record, together they cost "
+		    "too much");
+		return;
+	}
 	if (pattern->watch != NULL)
 		occasion_strike(scan->occasion, pattern->watch);
 	if (progress->steps == 0)
@@ -241,22 +252,43 @@ search_pattern(struct text_scan *scan, size_t index,
 	}
 }
 
+/* How much the pattern may cost in the window. */
+static uint64_t
+find_allowance(const struct text_scan *scan, size_t index,
+    const struct window *window)
+{
+	uint64_t allowance = regex_allowance(window->length);
+
+	if (allowance > scan->progress[index].steps)
+		allowance = scan->progress[index].steps;
+	if (scan->set->patterns[index]->watch != NULL &&
+	    allowance > scan->watches_steps)
+		allowance = scan->watches_steps;
+	return allowance;
+}
+
+static void
+charge(struct text_scan *scan, size_t index, uint64_t steps)
+{
+	scan->progress[index].steps -= steps;
+	if (scan->set->patterns[index]->watch != NULL)
+		scan->watches_steps -= steps;
+}
+
 /* Look for one pattern, at the cost the window is worth. */
 static void
 scan_pattern(struct text_scan *scan, size_t index, const struct window *window)
 {
 	struct progress *progress = &scan->progress[index];
-	uint64_t allowance = regex_allowance(window->length);
+	uint64_t allowance = find_allowance(scan, index, window);
 	size_t from = scan->fresh;
 
-	if (progress->steps == 0)
+	if (allowance == 0)
 		return;
 	if (progress->from > scan->offset + from)
 		from = (size_t)(progress->from - scan->offset);
 	if (from > window->length)
 		return;
-	if (allowance > progress->steps)
-		allowance = progress->steps;
 
 	struct regex_search search = {
 		.subject = window->subject, .length = window->length,
@@ -264,7 +296,7 @@ scan_pattern(struct text_scan *scan, size_t index, const struct window *window)
 	};
 	search_pattern(scan, index, window, &search);
 	progress->from = scan->offset + search.from;
-	progress->steps -= allowance - search.steps;
+	charge(scan, index, allowance - search.steps);
 	if (search.steps == 0)
 		take_limit(scan, index);
 }

@@ -618,6 +618,23 @@ def test_what_is_not_looked_for_is_not_charged(table):
     assert not any("limits" in answer for answer in answers)
 
 
+@pytest.mark.parametrize("count", [6, 100])
+def test_all_together_hold_up_nothing(table, spool, tmp_path, count):
+    patterns = tmp_path / "patterns"
+    patterns.write_text("p any stark\n", encoding="utf-8")
+    (spool / "aa").write_bytes(b"a" * (8 << 20) + b"stark")
+    path = table(*(forward(1, "U1", f"/(a+)+[b{i}]/") for i in range(count)))
+    start = time.monotonic()
+    answer, = scan(path, message(2, "", fetched=[
+        {"file": "F1", "status": "ok", "path": "aa"}]), spool=spool,
+        patterns=patterns)
+    assert time.monotonic() - start < 30
+    assert terms(answer) == ["p"]
+    assert len(answer["limits"]) <= 10
+    assert count > 10 or answer["limits"][-1]["reason"] == (
+        "subscriptions given up in this record, together they cost too much")
+
+
 def test_limits_of_subscriptions_crowd_out_no_others(table, tmp_path):
     patterns = tmp_path / "patterns"
     patterns.write_text("p text x\nq payload y\n", encoding="utf-8")
