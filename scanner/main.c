@@ -44,9 +44,9 @@ static const struct program_option option_list[] = {
 
 static const struct program program = {
 	.name = "scanner",
-	.synopsis = "--patterns FILE [--subscriptions FILE] "
-	    "| --test REGEX [--where LIST] [--spool DIR] [--max-matches N] [--binary] [--archive-entries N] "
-	    "[--archive-bytes SIZE] [--archive-depth N]",
+	.synopsis = "--patterns FILE [--subscriptions FILE] | --test REGEX "
+	    "[--where LIST] [--spool DIR] [--max-matches N] [--binary] "
+	    "[--archive-entries N] [--archive-bytes SIZE] [--archive-depth N]",
 	.purpose = "Look for patterns in the text, payload, attachments and "
 	    "files of records; add what was found.",
 	.example = "scanner --patterns patterns.conf < day.ndjson | "
@@ -225,8 +225,34 @@ reload(void *arg)
 	scanner->set = set;
 }
 
-int
-main(int argc, char *argv[])
+/* Read what there is to look for. Returns an exit status. */
+static int
+prepare(struct scanner *scanner)
+{
+	const struct options *options = &scanner->options;
+
+	scanner->subscribers = subscribers_new(&scanner->serials);
+	scanner->scan = scan_new(&options->files, options->max_matches);
+	scanner->set = options->test != NULL ? take_test(scanner)
+	    : load_patterns(scanner);
+	if (scanner->set == NULL)
+		return EX_CONFIG;
+	return load_subscriptions(scanner) == -1 ? EX_IOERR : EX_OK;
+}
+
+static void
+release(struct scanner *scanner)
+{
+	scan_free(scanner->scan);
+	findings_free(&scanner->findings);
+	notify_free(&scanner->notify);
+	occasion_free(&scanner->occasion);
+	patterns_free(scanner->set);
+	subscribers_free(scanner->subscribers);
+}
+
+static int
+run(struct scanner *scanner)
 {
 	static const char *const own[] = { RECORD_MATCHES, RECORD_LIMITS,
 	    RECORD_NOTIFY, RECORD_HELD, RECORD_QUARANTINE, NULL };
@@ -234,31 +260,24 @@ main(int argc, char *argv[])
 		.name = "scanner", .own = own, .handle = handle_record,
 		.reload = reload,
 	};
+
+	return scanner->options.test != NULL
+	    ? trial_run(scanner->scan, scanner->set)
+	    : record_loop(&filter, scanner);
+}
+
+int
+main(int argc, char *argv[])
+{
 	struct scanner scanner = { .options = parse_options(argc, argv) };
-	const struct options *options = &scanner.options;
 
 	/* libarchive gives names in this charset, whatever ours is outside */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	scanner.set = options->test != NULL ? take_test(&scanner)
-	    : load_patterns(&scanner);
-	if (scanner.set == NULL)
-		return EX_CONFIG;
-	scanner.subscribers = subscribers_new(&scanner.serials);
-	if (load_subscriptions(&scanner) == -1)
-		return EX_IOERR;
-	scanner.scan = scan_new(&options->files, options->max_matches);
 	mapped_file_guard();
-
-	int status = options->test != NULL
-	    ? trial_run(scanner.scan, scanner.set)
-	    : record_loop(&filter, &scanner);
-
-	scan_free(scanner.scan);
-	findings_free(&scanner.findings);
-	notify_free(&scanner.notify);
-	occasion_free(&scanner.occasion);
-	patterns_free(scanner.set);
-	subscribers_free(scanner.subscribers);
+	int status = prepare(&scanner);
+	if (status == EX_OK)
+		status = run(&scanner);
+	release(&scanner);
 	if (signals_want_stop())
 		signals_die();
 	return status;

@@ -144,7 +144,7 @@ write_quarantine(struct notify *notify, struct subscribers *subscribers,
 		buffer_append(&notify->json, "{", 1);
 		watch_append_members(watch, NULL, watch->told, &notify->json);
 		buffer_append(&notify->json, "},", 2);
-		watch->told = watch_newest(watch);
+		watch_tell(watch);
 	}
 	close_list(notify, "]", record, RECORD_QUARANTINE);
 }

@@ -57,7 +57,7 @@ subscribers_free(struct subscribers *subscribers)
 	free(subscribers);
 }
 
-/* --- lines ------------------------------------------------------------------*/
+/* --- lines -----------------------------------------------------------------*/
 
 int
 subscribers_read(struct subscribers *subscribers, const char *path)
@@ -133,7 +133,7 @@ subscribers_take(struct subscribers *subscribers, struct record *record,
 		subscribers->table.seq = seq;
 }
 
-/* --- what is in force ---------------------------------------------------------*/
+/* --- what is in force ------------------------------------------------------*/
 
 static int
 compare_lines(const void *a, const void *b)
@@ -336,7 +336,7 @@ subscribers_sync(struct subscribers *subscribers, int64_t seq,
 	return has_changed;
 }
 
-/* --- quarantine -------------------------------------------------------------*/
+/* --- quarantine ------------------------------------------------------------*/
 
 void
 subscribers_quarantine(struct subscribers *subscribers, struct watch *watch)
@@ -353,8 +353,7 @@ subscribers_next_untold(struct subscribers *subscribers)
 	const struct watches *watches = &subscribers->watches;
 
 	for (size_t i = 0; subscribers->has_untold && i < watches->count; i++)
-		if (watches->watches[i]->is_quarantined &&
-		    watch_newest(watches->watches[i]) > watches->watches[i]->told)
+		if (watch_is_untold(watches->watches[i]))
 			return watches->watches[i];
 	subscribers->has_untold = false;
 	return NULL;

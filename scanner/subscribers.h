@@ -28,7 +28,8 @@ int subscribers_read(struct subscribers *subscribers, const char *path);
 
 /*
  * Have the set look for what is in force at the record with that seq (0: it
- * has none). Returns whether the patterns of the set have changed.
+ * has none). Returns whether the patterns of the set have changed; those that
+ * left it are freed.
  */
 bool subscribers_sync(struct subscribers *subscribers, int64_t seq,
     struct pattern_set *set);

@@ -91,8 +91,9 @@ watch_gather(struct watch *watch, struct subscription *const *lines,
 	watch->member_count = kept;
 }
 
-int64_t
-watch_newest(const struct watch *watch)
+/* The record behind which the last of its members came. */
+static int64_t
+find_newest(const struct watch *watch)
 {
 	int64_t newest = 0;
 
@@ -100,6 +101,18 @@ watch_newest(const struct watch *watch)
 		if (watch->members[i].from > newest)
 			newest = watch->members[i].from;
 	return newest;
+}
+
+bool
+watch_is_untold(const struct watch *watch)
+{
+	return watch->is_quarantined && find_newest(watch) > watch->told;
+}
+
+void
+watch_tell(struct watch *watch)
+{
+	watch->told = find_newest(watch);
 }
 
 static bool

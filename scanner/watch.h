@@ -56,8 +56,11 @@ void watch_gather(struct watch *watch, struct subscription *const *lines,
 /* Is there anybody but the user (NULL: nobody)? */
 bool watch_has_others(const struct watch *watch, const char *user);
 
-/* The record behind which the last of its members came. */
-int64_t watch_newest(const struct watch *watch);
+/* Is it in quarantine, and has a member who does not know? */
+bool watch_is_untold(const struct watch *watch);
+
+/* All members are told of its quarantine. */
+void watch_tell(struct watch *watch);
 
 /*
  * Append `"pattern":TERM,"for":{USER:FROM,...}` of the members but for the

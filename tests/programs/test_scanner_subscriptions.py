@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BIN, limit_memory, run_program
 
-EX_USAGE = 64
+EX_USAGE, EX_IOERR = 64, 74
 KIB = 1024
 EVIL = "/(a+)+[bc]/"
 DEAR = "a" * 60000
@@ -151,6 +151,14 @@ def test_without_a_seq_a_change_counts_from_the_next_record(table):
 def test_no_file_is_no_subscriptions(tmp_path):
     answers = scan(tmp_path / "none", message(1, "stark"))
     assert answers == [message(1, "stark")]
+
+
+def test_a_file_that_cannot_be_read_is_no_reason_to_go_on(tmp_path):
+    done = run_program("scanner", "--subscriptions", tmp_path,
+                       stdin=b"{}\n")
+    assert done.returncode == EX_IOERR and done.stdout == b""
+    assert done.stderr.startswith(b"scanner: read %s: " %
+                                  str(tmp_path).encode())
 
 
 class History:
