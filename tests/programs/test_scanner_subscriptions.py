@@ -692,6 +692,34 @@ def test_changes_at_every_record_are_kept_up_with(table):
     assert not any("error" in answer for answer in answers)
 
 
+def without_people(answer):
+    """What is left when all that was found for people is taken out."""
+    for name in ("notify", "held", "quarantine"):
+        answer.pop(name, None)
+    for name in ("matches", "limits"):
+        answer[name] = [entry for entry in answer.get(name, [])
+                        if "for" not in entry]
+    return answer
+
+
+def test_patterns_find_what_they_find_without_subscriptions(
+        table, tmp_path, community):
+    patterns = tmp_path / "patterns"
+    patterns.write_text("a text,files [aeiou]{2,}\nb any (?i)error\n",
+                        encoding="utf-8")
+    path = table(*(forward(1, f"U{i}", term) for i, term in enumerate(
+        ["the", "/[aeiou]{2,}/", "/error/i", "/^.*$/", "e", "http"] * 20)))
+    stdin = b"".join(community.splitlines(keepends=True)[:1500])
+    plain, told_too = (
+        [json.loads(line) for line in run_program(
+            "scanner", "--patterns", patterns, *arguments,
+            stdin=stdin).stdout.splitlines()]
+        for arguments in ([], ["--subscriptions", path]))
+    assert any("notify" in answer for answer in told_too)
+    assert list(map(without_people, told_too)) == \
+        list(map(without_people, plain))
+
+
 # -- a running scanner
 
 class Running:
