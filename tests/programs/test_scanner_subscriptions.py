@@ -148,6 +148,15 @@ def test_without_a_seq_a_change_counts_from_the_next_record(table):
     assert told(answers) == [[], [], ["U1"], ["U1"], []]
 
 
+def test_records_may_go_back(table):
+    """Recordings one behind the other."""
+    path = table(forward(3, "U1", "stark", end=5), forward(4, "U2", "stark"))
+    answers = scan(path, *(message(seq, "stark") for seq in
+                           (9, 5, 4, 3, 4, 5, 6, 1)))
+    assert told(answers) == [["U2"], ["U1", "U2"], ["U1"], [], ["U1"],
+                             ["U1", "U2"], ["U2"], []]
+
+
 def test_no_file_is_no_subscriptions(tmp_path):
     answers = scan(tmp_path / "none", message(1, "stark"))
     assert answers == [message(1, "stark")]
@@ -643,6 +652,16 @@ def test_all_together_hold_up_nothing(table, spool, tmp_path, count):
         "subscriptions given up in this record, together they cost too much")
 
 
+def test_a_record_counts_once_against_a_subscription(table):
+    path = table(forward(1, "U1", EVIL))
+    answers = scan(path, *(
+        message(seq, DEAR, payload=DEAR, attachments=[{"text": DEAR}])
+        for seq in range(2, 5)))
+    assert [len(answer["limits"]) for answer in answers] == [3, 3, 3]
+    assert ["quarantine" in answer for answer in answers] == \
+        [False, False, True]
+
+
 def test_limits_of_subscriptions_crowd_out_no_others(table, tmp_path):
     patterns = tmp_path / "patterns"
     patterns.write_text("p text x\nq payload y\n", encoding="utf-8")
@@ -682,11 +701,11 @@ def test_two_thousand_subscriptions_are_no_burden(table):
 def test_changes_at_every_record_are_kept_up_with(table):
     """And what ended long ago is forgotten."""
     lines = [forward(1, f"U{i % 20}", f"term {i}") for i in range(1000)]
-    records = [command(seq, forward(seq - 1, "U1", "stark", end=seq),
-                       forward(seq, "U1", "stark"))
+    records = [command(seq, *(line for term in "abcd" for line in (
+        forward(seq - 1, "U1", term, end=seq), forward(seq, "U1", term))))
                for seq in range(2, 6002)]
     start = time.monotonic()
-    answers = scan(table(*lines), *records, message(6002, "stark"))
+    answers = scan(table(*lines), *records, message(6002, "a"))
     assert time.monotonic() - start < 30
     assert answers[-1]["matches"][0]["for"] == {"U1": 6001}
     assert not any("error" in answer for answer in answers)
