@@ -44,68 +44,19 @@ struct regex {
 	pcre2_match_context *context;
 	struct meter *meter;	/* scratch, as data and context are */
 	size_t jit_bytes;	/* 0: JIT can't compile it */
-	char *literal;		/* that each match holds, or NULL */
-	size_t literal_length;
-	size_t literal_rare;	/* where its rarest byte stands */
+	struct literals literals;
 };
 
 /* What the expression consists of, gathered item by item. */
 struct survey {
 	const char *expression;
+	struct literal_hunt *hunt;
 	size_t position;	/* of the item looked at last */
 	size_t length;
-	size_t depth;		/* of parentheses */
-	bool has_choice;	/* outside of parentheses */
 	unsigned long repeat;	/* largest least count of an item */
 	const char *refused;
 	size_t refused_at;
-
-	char run[REGEX_BYTES_MAX];	/* literals in a row */
-	size_t run_length;
-	char literal[REGEX_BYTES_MAX];	/* the longest run */
-	size_t literal_length;
 };
-
-static void
-end_run(struct survey *survey)
-{
-	if (survey->run_length > survey->literal_length) {
-		memcpy(survey->literal, survey->run, survey->run_length);
-		survey->literal_length = survey->run_length;
-	}
-	survey->run_length = 0;
-}
-
-/* The bytes an item stands for when it is one plain character, or NULL. */
-static const char *
-find_literal(const char *item, size_t length, size_t *literal_length)
-{
-	bool is_escaped = length == 2 && item[0] == '\\' &&
-	    strchr(".^$|()[]{}*+?\\/-", item[1]) != NULL;
-
-	*literal_length = length - is_escaped;
-	if (is_escaped)
-		return item + 1;
-	if (length == 0 || utf8_character(item, length) != length ||
-	    strchr(".^$|()[]{}*+?\\", item[0]) != NULL)
-		return NULL;
-	return item;
-}
-
-static void
-survey_literal(struct survey *survey, const char *item, size_t length)
-{
-	size_t position = (size_t)(item - survey->expression), literal_length;
-	const char *literal = find_literal(item, length, &literal_length);
-
-	if (literal == NULL || survey->depth > 0 ||
-	    survey->position + survey->length != position)
-		end_run(survey);
-	if (literal == NULL || survey->depth > 0)
-		return;
-	memcpy(survey->run + survey->run_length, literal, literal_length);
-	survey->run_length += literal_length;
-}
 
 /* How long these two work no callout can tell. */
 static bool
@@ -146,93 +97,35 @@ survey_item(pcre2_callout_enumerate_block *block, void *arg)
 		survey->refused_at = block->pattern_position;
 	}
 	survey_repeat(survey, item, length);
-	if (item[0] == ')' && survey->depth > 0)
-		survey->depth--;
-	survey_literal(survey, item, length);
-	if (item[0] == '(')
-		survey->depth++;
-	if (item[0] == '|' && survey->depth == 0)
-		survey->has_choice = true;
+	literal_hunt_item(survey->hunt, block->pattern_position, length);
 	survey->position = block->pattern_position;
 	survey->length = length;
 	return 0;
-}
-
-/* Is there what makes the items mean something else than they say? */
-static bool
-has_options(const char *expression)
-{
-	for (const char *at = expression; (at = strchr(at, '(')) != NULL; at++)
-		if (at[1] == '*' || (at[1] == '?' &&
-		    (strchr(":=!<>|'P", at[2]) == NULL ||
-		    (at[2] == 'P' && at[3] != '<'))))
-			return true;
-	return strstr(expression, "\\Q") != NULL;
-}
-
-/* The place of the byte that texts hold least often, as a rule. */
-static size_t
-find_rare(const char *literal, size_t length)
-{
-	static const char common[] = " etaoinsrhldcumfpgwybv,.k_-:/x";
-	size_t rare = 0, best = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		const char *found = memchr(common, literal[i],
-		    sizeof common - 1);
-		size_t rank = found != NULL ? (size_t)(found - common)
-		    : sizeof common;
-
-		if (rank > best) {
-			best = rank;
-			rare = i;
-		}
-	}
-	return rare;
-}
-
-/*
- * A literal that each match holds lets most texts pass at once: looking for it
- * takes a tenth of the time that PCRE2 needs to begin.
- */
-static void
-keep_literal(struct regex *regex, struct survey *survey)
-{
-	end_run(survey);
-	if (survey->has_choice || survey->literal_length < 2 ||
-	    has_options(survey->expression))
-		return;
-	regex->literal = xmalloc(survey->literal_length);
-	memcpy(regex->literal, survey->literal, survey->literal_length);
-	regex->literal_length = survey->literal_length;
-	regex->literal_rare = find_rare(regex->literal, regex->literal_length);
 }
 
 static int
 survey_code(struct regex *regex, const char *expression,
     struct regex_error *error)
 {
-	struct survey *survey = xcalloc(1, sizeof *survey);
+	struct survey survey = {
+		.expression = expression, .hunt = literal_hunt_new(expression)
+	};
 	uint32_t lookbehind = 0, references = 0;
 
-	survey->expression = expression;
-	pcre2_callout_enumerate(regex->code, survey_item, survey);
+	pcre2_callout_enumerate(regex->code, survey_item, &survey);
+	literal_hunt_end(survey.hunt, &regex->literals);
 	pcre2_pattern_info(regex->code, PCRE2_INFO_MAXLOOKBEHIND, &lookbehind);
 	pcre2_pattern_info(regex->code, PCRE2_INFO_BACKREFMAX, &references);
 	if (lookbehind > REGEX_LOOKBEHIND_MAX)
-		survey->refused = "looks behind more than 255 characters";
+		survey.refused = "looks behind more than 255 characters";
 	regex->meter->item_steps = ITEM_STEPS +
-	    survey->repeat / REPEATS_PER_STEP;
+	    survey.repeat / REPEATS_PER_STEP;
 	regex->meter->has_references = references > 0;
-	keep_literal(regex, survey);
-
-	const char *refused = survey->refused;
-	if (refused != NULL) {
-		snprintf(error->reason, sizeof error->reason, "%s", refused);
-		error->at = survey->refused_at;
-	}
-	free(survey);
-	return refused != NULL ? -1 : 0;
+	if (survey.refused == NULL)
+		return 0;
+	snprintf(error->reason, sizeof error->reason, "%s", survey.refused);
+	error->at = survey.refused_at;
+	return -1;
 }
 
 static pcre2_code *
@@ -323,9 +216,15 @@ regex_free(struct regex *regex)
 	pcre2_match_context_free(regex->context);
 	pcre2_match_data_free(regex->data);
 	pcre2_code_free(regex->code);
-	free(regex->literal);
+	literals_free(&regex->literals);
 	free(regex->meter);
 	free(regex);
+}
+
+const struct literals *
+regex_literals(const struct regex *regex)
+{
+	return &regex->literals;
 }
 
 bool
@@ -400,34 +299,12 @@ match_counted(const struct regex *regex, const struct regex_search *search)
 	    ? interpret(regex, search) : result;
 }
 
-/* Does the text hold what each match holds? Faster here than memmem. */
-static bool
-has_literal(const struct regex *regex, const char *text, size_t length)
-{
-	size_t rare = regex->literal_rare;
-	const char *at = text + rare, *end;
-
-	if (regex->literal == NULL)
-		return true;
-	if (length < regex->literal_length)
-		return false;
-	end = text + length - regex->literal_length + rare + 1;
-	while ((at = memchr(at, regex->literal[rare], (size_t)(end - at))) !=
-	    NULL) {
-		if (memcmp(at - rare, regex->literal,
-		    regex->literal_length) == 0)
-			return true;
-		at++;
-	}
-	return false;
-}
-
 enum regex_result
 regex_search(const struct regex *regex, struct regex_search *search)
 {
 	const PCRE2_SIZE *found = pcre2_get_ovector_pointer(regex->data);
 
-	if (!has_literal(regex, search->subject + search->from,
+	if (!literals_allow(&regex->literals, search->subject + search->from,
 	    search->length - search->from))
 		return REGEX_MISS;
 	regex->meter->left = search->steps;

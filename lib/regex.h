@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "literals.h"
+
 #define REGEX_BYTES_MAX 4096		/* of an expression */
 #define REGEX_LOOKBEHIND_MAX 255	/* characters */
 
@@ -42,6 +44,12 @@ void regex_free(struct regex *regex);
 
 /* May it match the empty string, and so everywhere? */
 bool regex_matches_empty(const struct regex *regex);
+
+/*
+ * What a text must hold for a search in it to find anything, or to cost any
+ * steps: what lacks it from `from` on is a miss, for free.
+ */
+const struct literals *regex_literals(const struct regex *regex);
 
 /*
  * The steps that a search in `length` bytes is worth. A step is a byte passed;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "memory.h"
 #include "regex.h"
 
@@ -138,6 +139,18 @@ finds_the_same_with_a_literal(void **state)
 		{ ".(?(DEFINE)(?<n>ab))(?&n)cd", "xabcd", "xcd" },
 		{ ".{2}Exxx", "aEExxx", "EExxx" },
 		{ ".*ExExx", "ExExExx", "ExExE" },
+		{ ".(?:ab|cd)+", "xcd", "xc" }, { ".(ab|c)", "xc", "xd" },
+		{ ".(ab|cd){0,2}e", "xe", "x" }, { "(?:ab){0}.x", "yx", "y" },
+		{ ".(ab|)", "x", "" }, { ".ab|cd", "cd", "ab" },
+		{ ".(?!ab|cd)x", "yx", "ab" }, { "(?<=ab).", "abc", "ab" },
+		{ "(?<n>ab|cd)e?", "cd", "a" }, { "(?>(ab|cd)x|ef)", "ef", "ab" },
+		{ "((ab)?cd|ef(gh)+)", "efgh", "ef" },
+		{ "(?i).task", "xTA\xc5\xbf\xe2\x84\xaa", "ask" },
+		{ "(?i).kiosks", "xKIO\xc5\xbfKs", "kiosks" },
+		{ "(?i)\\w+(ERROR|sink)", "xSIN\xe2\x84\xaa", "xsin" },
+		{ "(?i).(ab|(?i)cd)", "xCD", "x" }, { "(?i).a\\.\xc3\xa9", "xA.\xc3\x89", "xa." },
+		{ "(?i)\xe7\xab\xaf\xe6\x9c\xab" "a.", "\xe7\xab\xaf\xe6\x9c\xab" "Ab", "a" },
+		{ "(?i).*ab{1,2}", "xAB", "xa" }, { "(?i)x+(?-i)ab", "Xab", "xAB" },
 	};
 	size_t start, end;
 
@@ -147,6 +160,97 @@ finds_the_same_with_a_literal(void **state)
 		    strlen(cases[i].hit), &start, &end), REGEX_HIT);
 		assert_int_equal(find(cases[i].expression, cases[i].miss,
 		    strlen(cases[i].miss), &start, &end), REGEX_MISS);
+	}
+}
+
+/* Append the characters from first to last, above ASCII. */
+static void
+append_characters(struct buffer *text, unsigned first, unsigned last)
+{
+	for (unsigned c = first; c <= last; c++) {
+		const char bytes[] = { (char)(0xf0 | c >> 18),
+		    (char)(0x80 | (c >> 12 & 0x3f)),
+		    (char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f)) };
+		const char three[] = { (char)(0xe0 | c >> 12), bytes[2],
+		    bytes[3] };
+		const char two[] = { (char)(0xc0 | c >> 6), bytes[3] };
+
+		if (c < 0x800)
+			buffer_append(text, two, 2);
+		else if (c < 0x10000)
+			buffer_append(text, three, 3);
+		else
+			buffer_append(text, bytes, 4);
+	}
+}
+
+static bool
+is_found(const char *expression, const struct buffer *text)
+{
+	size_t start, end;
+
+	return find(expression, text->data, text->length, &start, &end) ==
+	    REGEX_HIT;
+}
+
+/* What lib/literals.c takes for granted of Unicode. */
+static void
+knows_all_cases(void **state)
+{
+	struct buffer others = { 0 }, kanji = { 0 };
+
+	(void)state;
+	append_characters(&others, 0x80, 0x2fff);
+	append_characters(&others, 0xa000, 0xd7ff);
+	append_characters(&others, 0xe000, 0x10ffff);
+	append_characters(&kanji, 0x3000, 0x9fff);
+
+	assert_true(is_found("(?i)k", &others));
+	assert_true(is_found("(?i)s", &others));
+	assert_false(is_found("(?i)[a-jl-rt-z!-@]", &others));
+	assert_false(is_found("(?i)(?![\\x{212a}\\x{17f}])[ks]", &others));
+	assert_false(is_found("(?i)[\\x{3000}-\\x{9fff}]", &others));
+	assert_false(is_found("(?i)[ -~]", &kanji));
+	assert_false(is_found("[\\p{Lu}\\p{Ll}\\p{Lt}]", &kanji));
+	buffer_free(&others);
+	buffer_free(&kanji);
+}
+
+/* What a text must hold one of, `|` between them. */
+static void
+knows_what_each_match_holds(void **state)
+{
+	static const struct {
+		const char *expression;
+		const char *literals;
+	} cases[] = {
+		{ "stark", "stark" }, { "a b\\.c", "a b.c" }, { "a", "" },
+		{ "error|fatal", "error|fatal" }, { "error|.", "" },
+		{ "x(ab|cd)?ef", "ef" }, { "(?:ERR|WARN)\\d", "ERR|WARN" },
+		{ "\\d+ms", "ms" }, { "(?=ab).", "" }, { "(*UCP)ab", "" },
+		{ "(?i)Lag", "lag" }, { "(?i)task", "task|ta\xc5\xbf" "k|"
+		    "tas\xe2\x84\xaa|ta\xc5\xbf\xe2\x84\xaa" },
+		{ "(?i)sksks", "sk|\xc5\xbfk|s\xe2\x84\xaa|"
+		    "\xc5\xbf\xe2\x84\xaa" },
+		{ "https://jira\\.example\\.com/browse/ABC-12345",
+		    "jira.example.com/browse/ABC-1234" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct regex_error error;
+		struct regex *regex = regex_new(cases[i].expression, &error);
+		struct buffer text = { 0 };
+
+		assert_non_null(regex);
+		const struct literals *literals = regex_literals(regex);
+		for (size_t j = 0; j < literals->count; j++)
+			buffer_printf(&text, "%s%.*s", j > 0 ? "|" : "",
+			    (int)literals->list[j].length,
+			    literals->list[j].bytes);
+		assert_string_equal(buffer_string(&text), cases[i].literals);
+		buffer_free(&text);
+		regex_free(regex);
 	}
 }
 
@@ -251,6 +355,8 @@ main(void)
 		cmocka_unit_test(bounds_length_and_lookbehind),
 		cmocka_unit_test(finds),
 		cmocka_unit_test(finds_the_same_with_a_literal),
+		cmocka_unit_test(knows_all_cases),
+		cmocka_unit_test(knows_what_each_match_holds),
 		cmocka_unit_test(sees_what_is_before),
 		cmocka_unit_test(knows_what_matches_everywhere),
 		cmocka_unit_test(gives_up_in_the_same_way_each_time),
