@@ -355,18 +355,23 @@ start_stage() { # STAGE
 			--spool "$SPOOL" --quotes "$QUOTES" \
 			--stats "$STATE/stats.json" --running "$running"
 		;;
-	scanner) start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" ;;
+	scanner)
+		start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" \
+			--subscriptions "$STATE/subscriptions"
+		;;
 	classifier) start_kept "$1" --classes "$CLASSES" ;;
 	ws-broadcast)
 		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
 			--outbox "$STATE/outbox.db"
 		start_kept "$@" --listen "$LISTEN" --run "$run" \
 			--stats "$STATE/stats.json" --running "$running" \
+			--subscriptions "$STATE/subscriptions" \
 			--credentials "$STATE/credentials" $staying
 		;;
 	slack-send)
 		start_kept "$1" --outbox "$STATE/outbox.db" \
 			--inbox "$STATE/inbox.sock" --dashboard "$DASHBOARD_URL" \
+			--status "$running/slack-send.queue" \
 			${DIGEST_AFTER:+--digest-after "$DIGEST_AFTER"} \
 			${SLACK_CA_FILE:+--ca-file "$SLACK_CA_FILE"}
 		;;
@@ -828,7 +833,7 @@ open_state() {
 }
 
 clear_running() {
-	rm -f "$running"/*.pid "$running"/*.status "$running"/*.pipe \
+	rm -f "$running"/*.pid "$running"/*.status "$running"/*.pipe "$running"/*.queue \
 		"$running/asked" "$running"/slack.*
 }
 

@@ -21,7 +21,7 @@ read_line(const struct request *request, const char *name, char *line)
 	line[0] = '\0';
 	if (request->settings->running == NULL)
 		return;
-	buffer_printf(&path, "%s/%s.status", request->settings->running, name);
+	buffer_printf(&path, "%s/%s", request->settings->running, name);
 	file = fopen(buffer_string(&path), "re");
 	buffer_free(&path);
 	if (file == NULL)
@@ -65,7 +65,7 @@ append_reader(struct request *request)
 {
 	char line[LINE_BYTES_MAX], slack[32], since[40], count[16];
 
-	read_line(request, "slack-reader", line);
+	read_line(request, "slack-reader.status", line);
 	find_word(line, "slack", slack, sizeof slack);
 	find_word(line, "since", since, sizeof since);
 	find_word(line, "connections", count, sizeof count);
@@ -118,7 +118,7 @@ append_sender(struct request *request)
 {
 	char line[LINE_BYTES_MAX], open[24], oldest[40];
 
-	read_line(request, "slack-send", line);
+	read_line(request, "slack-send.queue", line);
 	find_word(line, "open", open, sizeof open);
 	find_word(line, "oldest", oldest, sizeof oldest);
 	if (*open == '\0')
@@ -138,7 +138,6 @@ append_error(struct request *request, const cJSON *stats)
 	    "last_error");
 	const char *stage = json_string(error, "stage");
 	const char *reason = json_string(error, "reason");
-	const char *when = json_string(error, "when");
 
 	if (stats == NULL)
 		return;
@@ -151,8 +150,8 @@ append_error(struct request *request, const cJSON *stats)
 	words_quote(&request->reply, stage);
 	buffer_append_string(&request->reply, ", ");
 	words_quote(&request->reply, reason);
-	if (when != NULL)
-		append_since(&request->reply, when);
+	buffer_printf(&request->reply, ", in record %.0f.",
+	    find_number(error, "seq"));
 }
 
 void

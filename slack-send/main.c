@@ -48,6 +48,7 @@ static const struct program_option option_list[] = {
 	{ "keep-days", 'k', "N", "remember what is through so long (7)" },
 	{ "outbox-max", 'm', "N", "messages that may wait (100000)" },
 	{ "ca-file", 'c', "FILE", "trust these authorities, not the system's" },
+	{ "status", 's', "FILE", "tell there what waits" },
 	{ "drain", 'w', NULL, "at end of input wait until all is through" },
 	{ "replay-dead", REPLAY_DEAD, NULL, "send again what failed, and exit" },
 	{ "dry-run", DRY_RUN, NULL, "print the requests, not the records" },
@@ -59,7 +60,7 @@ static const struct program program = {
 	.name = "slack-send",
 	.synopsis = "--outbox FILE [--inbox SOCKET] [--digest-after SECONDS]"
 	    " [--dashboard URL] [--give-up-after SECONDS] [--keep-days N]"
-	    " [--outbox-max N] [--ca-file FILE] [--drain] [--replay-dead |"
+	    " [--outbox-max N] [--ca-file FILE] [--status FILE] [--drain] [--replay-dead |"
 	    " --check] | --dry-run",
 	.purpose = "Send what services want to be said in Slack, from"
 	    " api_message records, at the pace that Slack allows; pass all"
@@ -113,6 +114,7 @@ take_option(struct options *options, int key)
 		    optarg, 1, 1000000);
 		break;
 	case 'c': stage->ca_file = optarg; break;
+	case 's': stage->status = optarg; break;
 	case 'w': stage->drains = true; break;
 	case REPLAY_DEAD: options->replays_dead = true; break;
 	case DRY_RUN: options->is_dry = true; break;

@@ -19,6 +19,7 @@
 #include "reports.h"
 #include "sender.h"
 #include "signals.h"
+#include "status_line.h"
 #include "timers.h"
 
 #define RETRY_MS 1000
@@ -125,6 +126,22 @@ release_due(void *arg)
 	    wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
 }
 
+/* For slack-bot, which tells people. A disk that is full is told elsewhere. */
+static void
+tell_status(const struct stage *stage)
+{
+	int64_t oldest_us = outbox_oldest_us(stage->outbox);
+	char line[STATUS_LINE_BYTES], since[CLOCK_TEXT_BYTES] = "-";
+
+	if (stage->settings->status == NULL)
+		return;
+	if (oldest_us != 0)
+		clock_format(oldest_us, since);
+	snprintf(line, sizeof line, "open=%" PRId64 " oldest=%s pid=%d",
+	    outbox_count_open(stage->outbox), since, (int)getpid());
+	status_line_write(stage->settings->status, line);
+}
+
 static void
 tidy(void *arg)
 {
@@ -132,6 +149,7 @@ tidy(void *arg)
 
 	if (outbox_tidy(stage->outbox))
 		timers_set(stage->timers, &stage->tidy, 0);
+	tell_status(stage);
 	wake_others(stage);
 }
 

@@ -13,6 +13,7 @@
 struct stage_settings {
 	struct outbox_settings outbox;
 	const char *inbox;	/* where outcomes are told, or NULL */
+	const char *status;	/* file that tells what waits, or NULL */
 	const char *token;	/* NULL: nothing is sent */
 	const char *api_url;	/* or NULL, as ca_file */
 	const char *ca_file;

@@ -1,11 +1,20 @@
 #include "counters.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "echo.h"
 #include "memory.h"
+#include "subscriptions.h"
+
+/* members of a match */
+#define FOR "for"
+#define ONLY "only"
+
+#define HITS_MAX 4000		/* forwards that can be counted */
 
 /* members of a delivery */
 #define STATUS "status"
@@ -20,7 +29,7 @@
 
 const char *const counters_members[] = {
 	RECORD_SEQ, RECORD_TYPE, RECORD_TEXT, RECORD_CLASS, RECORD_CHANNEL,
-	RECORD_MATCHES, RECORD_FETCHED, RECORD_ERROR, RECORD_OWN,
+	RECORD_MATCHES, RECORD_SUBSCRIPTIONS, RECORD_FETCHED, RECORD_ERROR, RECORD_OWN,
 	ECHO_METADATA, STATUS, PURPOSE, ERRORS, NULL
 };
 
@@ -37,6 +46,7 @@ counters_new(void)
 	counters->attachments = tally_new();
 	counters->deliveries = tally_new();
 	counters->external = tally_new();
+	counters->hits = tally_new_of(HITS_MAX);
 	return counters;
 }
 
@@ -52,6 +62,7 @@ counters_free(struct counters *counters)
 	tally_free(counters->attachments);
 	tally_free(counters->deliveries);
 	tally_free(counters->external);
+	tally_free(counters->hits);
 	free(counters);
 }
 
@@ -71,10 +82,76 @@ count_patterns(struct counters *counters, const cJSON *matches)
 	cJSON_ArrayForEach(match, matches) {
 		const char *name = json_string(match, "pattern");
 
-		if (name != NULL)
+		if (name != NULL && json_get(match, FOR) == NULL)
 			tally_add_once(counters->patterns, name,
 			    counters->records);
 	}
+}
+
+/* Each forward once a record; what counts for a class only, in that one. */
+static void
+count_hits(struct counters *counters, struct record *record)
+{
+	const char *class = record_string(record, RECORD_CLASS);
+	const cJSON *match, *from;
+
+	cJSON_ArrayForEach(match, record_array(record, RECORD_MATCHES)) {
+		const char *only = json_string(match, ONLY);
+
+		if (only != NULL && (class == NULL ||
+		    strcmp(only, class) != 0))
+			continue;
+		cJSON_ArrayForEach(from, json_get(match, FOR)) {
+			char name[24];
+
+			if (!tally_is_count(from))
+				continue;
+			snprintf(name, sizeof name, "%.0f", from->valuedouble);
+			tally_add_once(counters->hits, name,
+			    counters->records);
+		}
+	}
+}
+
+/* The hits of what is forwarded no more are forgotten. */
+static void
+take_subscriptions(struct counters *counters, const cJSON *lines)
+{
+	const cJSON *text;
+
+	cJSON_ArrayForEach(text, lines) {
+		struct subscription *line;
+		const char *reason;
+		char name[24];
+
+		if (!cJSON_IsString(text))
+			continue;
+		line = subscription_parse(text->valuestring,
+		    strlen(text->valuestring), &reason);
+		if (line != NULL && line->kind == SUBSCRIPTION_FORWARD &&
+		    line->to != 0) {
+			snprintf(name, sizeof name, "%" PRId64, line->from);
+			tally_remove(counters->hits, name);
+		}
+		free(line);
+	}
+}
+
+static void
+take_error(struct counters *counters, const cJSON *error, int64_t seq)
+{
+	const char *stage = json_string(error, "stage");
+	const char *reason = json_string(error, "reason");
+	struct last_error *last = &counters->last_error;
+
+	if (error == NULL)
+		return;
+	counters->errors++;
+	if (stage == NULL || reason == NULL)
+		return;
+	last->seq = seq;
+	snprintf(last->stage, sizeof last->stage, "%s", stage);
+	snprintf(last->reason, sizeof last->reason, "%s", reason);
 }
 
 static void
@@ -125,6 +202,8 @@ count_arrival(struct counters *counters, const char *purpose)
 		counters->replied++;
 	else if (strcmp(purpose, "forward") == 0)
 		counters->forwarded++;
+	if (purpose != NULL && strcmp(purpose, "forward") == 0)
+		counters->replied++;	/* as UltronEx counted */
 }
 
 /* What became of a message to Slack. */
@@ -190,7 +269,7 @@ counters_seq(const struct record *record, int64_t *seq)
 bool
 counters_take(struct counters *counters, struct record *record)
 {
-	int64_t seq;
+	int64_t seq = 0;
 
 	if (counters_seq(record, &seq)) {
 		if (counters->counts_once && seq <= counters->seq)
@@ -205,7 +284,9 @@ counters_take(struct counters *counters, struct record *record)
 	count_name(counters->channels, record_string(record, RECORD_CHANNEL));
 	count_patterns(counters, record_array(record, RECORD_MATCHES));
 	count_files(counters, record_array(record, RECORD_FETCHED));
-	if (record_get(record, RECORD_ERROR) != NULL)
-		counters->errors++;
+	count_hits(counters, record);
+	take_subscriptions(counters, record_array(record,
+	    RECORD_SUBSCRIPTIONS));
+	take_error(counters, record_get(record, RECORD_ERROR), seq);
 	return true;
 }

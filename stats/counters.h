@@ -13,6 +13,13 @@
 /* A record is not older than this, or it comes from yesterday's recording. */
 #define LATENCY_US_MAX (INT64_C(3600) * 1000000)
 
+/* The last record with an error; seq 0: there was none. */
+struct last_error {
+	int64_t seq;
+	char stage[64];
+	char reason[256];
+};
+
 /* Counts since the first start ever; latency and rate since this start. */
 struct counters {
 	char first_start[32];	/* RFC 3339 */
@@ -37,6 +44,9 @@ struct counters {
 	struct tally *attachments;
 	struct tally *deliveries;
 	struct tally *external;		/* errors on the way to Slack */
+	struct tally *hits;		/* of forwards, by the seq that made
+					 * them */
+	struct last_error last_error;
 	struct latency latency;
 	struct rate rate;
 };

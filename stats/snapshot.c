@@ -45,6 +45,7 @@ static const struct {
 	{ "attachments", offsetof(struct counters, attachments) },
 	{ "deliveries", offsetof(struct counters, deliveries) },
 	{ "external", offsetof(struct counters, external) },
+	{ "hits", offsetof(struct counters, hits) },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -69,6 +70,31 @@ make_latency(const struct latency *latency)
 }
 
 static cJSON *
+make_last_error(const struct last_error *last)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "stage", last->stage);
+	cJSON_AddStringToObject(object, "reason", last->reason);
+	cJSON_AddNumberToObject(object, "seq", (double)last->seq);
+	return object;
+}
+
+static void
+load_last_error(struct last_error *last, const cJSON *object)
+{
+	const char *stage = json_string(object, "stage");
+	const char *reason = json_string(object, "reason");
+	const cJSON *seq = json_get(object, "seq");
+
+	if (stage == NULL || reason == NULL || !tally_is_count(seq))
+		return;
+	last->seq = (int64_t)seq->valuedouble;
+	snprintf(last->stage, sizeof last->stage, "%s", stage);
+	snprintf(last->reason, sizeof last->reason, "%s", reason);
+}
+
+static cJSON *
 make_snapshot(const struct counters *counters)
 {
 	cJSON *root = cJSON_CreateObject();
@@ -90,6 +116,9 @@ make_snapshot(const struct counters *counters)
 	    rate_over(&counters->rate, second, 60));
 	cJSON_AddNumberToObject(root, "rate_5m",
 	    rate_over(&counters->rate, second, 300));
+	if (counters->last_error.stage[0] != '\0')
+		cJSON_AddItemToObject(root, "last_error",
+		    make_last_error(&counters->last_error));
 	cJSON_AddItemToObject(root, "latency_ms",
 	    make_latency(&counters->latency));
 	return root;
@@ -191,6 +220,7 @@ add_snapshot(struct counters *counters, const cJSON *root)
 		tally_add_json(*(struct tally **)at_offset(counters,
 		    tallies[i].offset),
 		    cJSON_GetObjectItemCaseSensitive(root, tallies[i].key));
+	load_last_error(&counters->last_error, json_get(root, "last_error"));
 	if (counters->checkpoint < 0 || counters->checkpoint > counters->seq)
 		counters->checkpoint = counters->seq;
 }

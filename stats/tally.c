@@ -16,6 +16,7 @@ struct named_count {
 struct tally {
 	void *tree;		/* of struct named_count, by tsearch(3) */
 	size_t names;
+	size_t names_max;
 };
 
 static int
@@ -37,7 +38,16 @@ tally_is_count(const cJSON *number)
 struct tally *
 tally_new(void)
 {
-	return xcalloc(1, sizeof(struct tally));
+	return tally_new_of(TALLY_NAMES_MAX);
+}
+
+struct tally *
+tally_new_of(size_t names_max)
+{
+	struct tally *tally = xcalloc(1, sizeof *tally);
+
+	tally->names_max = names_max;
+	return tally;
 }
 
 static void
@@ -93,7 +103,7 @@ obtain_entry(struct tally *tally, const char *name)
 	cut[length] = '\0';
 
 	struct named_count *entry = find_entry(tally, cut);
-	if (entry == NULL && tally->names >= TALLY_NAMES_MAX) {
+	if (entry == NULL && tally->names >= tally->names_max) {
 		strcpy(cut, TALLY_REST);
 		entry = find_entry(tally, cut);
 	}
@@ -120,6 +130,19 @@ tally_add_once(struct tally *tally, const char *name, int64_t occasion)
 		return;
 	entry->occasion = occasion;
 	entry->count++;
+}
+
+void
+tally_remove(struct tally *tally, const char *name)
+{
+	struct named_count *entry = find_entry(tally, (char *)name);
+
+	if (entry == NULL)
+		return;
+	tdelete(entry, &tally->tree, compare_entries);
+	if (strcmp(name, TALLY_REST) != 0)
+		tally->names--;
+	free_entry(entry);
 }
 
 int64_t

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Names beyond so many are counted together under TALLY_REST. */
@@ -18,6 +19,7 @@ struct tally;
 bool tally_is_count(const cJSON *number);
 
 struct tally *tally_new(void);
+struct tally *tally_new_of(size_t names_max);
 void tally_free(struct tally *tally);
 
 /* Add to the count of a name, which is cut where it is overlong; it stays at
@@ -29,6 +31,9 @@ void tally_add(struct tally *tally, const char *name, int64_t count);
  * go back.
  */
 void tally_add_once(struct tally *tally, const char *name, int64_t occasion);
+
+/* Forget the name and its count. */
+void tally_remove(struct tally *tally, const char *name);
 
 int64_t tally_count(const struct tally *tally, const char *name);
 

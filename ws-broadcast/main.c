@@ -34,7 +34,7 @@ enum { BACKLOG = 'b', BACKLOG_BYTES = 'B', CERTIFICATE = 'T', CHECK = 'C',
 	CREDENTIALS = 'c', HISTORY = 'H', INBOX = 'i', KEY = 'K', LISTEN = 'l',
 	NO_AUTH = 'n', ORIGIN = 'o', OUTBOX = 'O', PER_ADDRESS = 'A',
 	PING = 'p', RUN = 'r', RUNNING = 'R', STATS = 's', STAY = 'S',
-	VIEWERS = 'v', WWW = 'w' };
+	SUBSCRIPTIONS = 'x', VIEWERS = 'v', WWW = 'w' };
 
 static const struct program_option option_list[] = {
 	{ "listen", LISTEN, "ADDR:PORT", "where (" LISTEN_DEFAULT ")" },
@@ -47,6 +47,7 @@ static const struct program_option option_list[] = {
 	{ "stats", STATS, "FILE", "show these totals" },
 	{ "inbox", INBOX, "SOCKET", "hand in there what is POSTed" },
 	{ "outbox", OUTBOX, "FILE", "tell by this what became of it" },
+	{ "subscriptions", SUBSCRIPTIONS, "FILE", "tell who wants what" },
 	{ "running", RUNNING, "DIR", "tell by these whether all is well" },
 	{ "backlog", BACKLOG, "N", "records kept in memory (2000)" },
 	{ "backlog-bytes", BACKLOG_BYTES, "BYTES", "and their size (8MiB)" },
@@ -64,7 +65,8 @@ static const struct program program = {
 	.name = "ws-broadcast",
 	.synopsis = "[--listen ADDR:PORT] [--credentials FILE | --no-auth]"
 	    " [--origin URL] [--certificate FILE --key FILE] [--www DIR]"
-	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE] [--running DIR]"
+	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE] [--subscriptions FILE]"
+	    " [--running DIR]"
 	    " [--backlog N] [--backlog-bytes BYTES] [--history N]"
 	    " [--viewers N] [--per-address N] [--ping SECONDS] [--run ID]"
 	    " [--stay] [--check]",
@@ -136,6 +138,7 @@ take_option(struct options *options, int key)
 	case STATS: server->totals = optarg; break;
 	case INBOX: server->inbox = optarg; break;
 	case OUTBOX: server->outbox = optarg; break;
+	case SUBSCRIPTIONS: server->subscriptions = optarg; break;
 	case RUNNING: server->running = optarg; break;
 	case BACKLOG: server->backlog = count("backlog", 1, 1000000); break;
 	case BACKLOG_BYTES:

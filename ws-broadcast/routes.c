@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 #include "memory.h"
+#include "track.h"
 
 #define SOCKET_PATH "/ultronex/ws/slack"
 #define TEXT "text/plain; charset=utf-8"
@@ -194,13 +195,14 @@ answer_socket(const struct request *request)
 	    (struct http_header){ "upgrade", "websocket" });
 }
 
-/* Nobody can subscribe yet. */
 static void
 answer_track(const struct request *request)
 {
-	static const char json[] = "{\"msg\":\"No pattern set for match\"}";
+	struct buffer json = { 0 };
 
-	send_json(request, 200, json, strlen(json));
+	track_append(&json, request->site->subscriptions);
+	send_json(request, 200, json.data, json.length);
+	buffer_free(&json);
 }
 
 static bool

@@ -28,6 +28,7 @@ struct site {
 	const struct viewers *viewers;
 	size_t viewers_max;
 	struct outbox_view *outbox;
+	const char *subscriptions;	/* file, or NULL */
 	struct metrics *metrics;
 	struct health *health;
 	struct posts *posts;

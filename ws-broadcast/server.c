@@ -373,6 +373,7 @@ fill_site(struct server *server)
 		.viewers = server->viewers,
 		.viewers_max = server->options->viewers,
 		.outbox = server->outbox,
+		.subscriptions = server->options->subscriptions,
 		.metrics = server->metrics,
 		.health = server->health,
 		.posts = server->posts,

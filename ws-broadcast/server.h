@@ -17,6 +17,7 @@ struct server_options {
 	const char *totals;	/* file, or NULL */
 	const char *inbox;	/* socket, or NULL */
 	const char *outbox;	/* file, or NULL */
+	const char *subscriptions;	/* the same */
 	const char *running;	/* folder of status files, or NULL */
 	const char *const *origins;	/* to NULL */
 	const char *run;	/* identity of the pipeline's run */
