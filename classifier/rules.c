@@ -114,7 +114,11 @@ fits_member(const struct rule *rule, struct record *record,
 	    record_string(record, rule->aspect->what));
 }
 
-/* The string `name` in any element of the array, which may be NULL. */
+/*
+ * The string `name` in any element of the array, which may be NULL. What has a
+ * `for` is between Ultron and those who subscribed to it: nobody in chat shall
+ * turn the dashboard red for all.
+ */
 static bool
 fits_element(const struct rule *rule, struct rules *rules,
     const cJSON *array, const char *name)
@@ -122,7 +126,8 @@ fits_element(const struct rule *rule, struct rules *rules,
 	const cJSON *element;
 
 	cJSON_ArrayForEach(element, array)
-		if (fits_string(rule, rules, json_string(element, name)))
+		if (json_get(element, "for") == NULL &&
+		    fits_string(rule, rules, json_string(element, name)))
 			return true;
 	return false;
 }

@@ -1,5 +1,6 @@
 #include "bot.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,6 +13,7 @@
 #define ARGS_BYTES_MAX 300
 #define ID_BYTES_MAX 64
 #define TS_BYTES_MAX 32
+#define QUARANTINE "quarantine/"
 
 /* --- who speaks to whom -----------------------------------------------------*/
 
@@ -241,17 +243,25 @@ end_mutes(struct bot *bot, struct record *record)
 			book_end(bot->book, mute);
 }
 
-/* The forward costs too much, scanner found. */
+/*
+ * The forward costs too much, scanner found, and its owner was told: the
+ * delivery of that notice says which one, as quarantine/FROM/USER.
+ */
 static void
 take_quarantine(struct bot *bot, struct record *record)
 {
-	const char *user = record_string(record, RECORD_USER);
+	const char *message = record_string(record, "message");
 	const struct subscription *line;
+	const char *user;
+	char *end;
 	int64_t from;
 	size_t at = 0;
 
-	if (user == NULL || !record_integer(record, "subscription", &from))
+	if (message == NULL || strncmp(message, QUARANTINE,
+	    strlen(QUARANTINE)) != 0)
 		return;
+	from = strtoll(message + strlen(QUARANTINE), &end, 10);
+	user = *end == '/' ? end + 1 : "";
 	while ((line = book_next(bot->book, &at, SUBSCRIPTION_FORWARD,
 	    user)) != NULL) {
 		struct subscription refused = *line;
@@ -275,7 +285,7 @@ bot_answer(struct bot *bot, struct record *record)
 	record_integer(record, RECORD_SEQ, &seq);
 	book_begin(bot->book, seq > 0 ? seq : 0);
 	end_mutes(bot, record);
-	if (is_string(record, RECORD_TYPE, "quarantine"))
+	if (is_string(record, RECORD_TYPE, "delivery"))
 		take_quarantine(bot, record);
 	else if (is_by_person(record) &&
 	    (words = find_words(bot, record)) != NULL)

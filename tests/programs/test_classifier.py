@@ -182,3 +182,16 @@ def test_hup_reads_the_rules_again_and_keeps_them_if_bad(tmp_path):
         assert b"keeping the rules read before" in child.stderr.readline()
         child.stdin.close()
         assert child.wait(20) == 0
+
+
+def test_what_people_subscribed_to_decides_nothing(tmp_path):
+    rules = tmp_path / "classes.conf"
+    rules.write_text("danger pattern ^crash$\nwarning limit .\nsuccess any .\n")
+    given = (
+        b'{"text":"a","matches":[{"pattern":"crash","for":{"U1":4}}],'
+        b'"limits":[{"pattern":"crash","reason":"cost","for":{"U1":4}}]}\n'
+        b'{"text":"b","matches":[{"pattern":"crash","for":{"U1":4}},'
+        b'{"pattern":"crash"}]}\n')
+    done = run_program("classifier", "--classes", rules, stdin=given)
+    assert [json.loads(line)["class"] for line in done.stdout.splitlines()
+            ] == ["success", "danger"]
