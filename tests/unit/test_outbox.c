@@ -685,6 +685,15 @@ test_replays_what_failed(void **state)
 
 /* A flood of them is gathered, but for what cannot be, and counts are right. */
 static void
+add_forward(struct bench *bench, int64_t seq, const char *user, int64_t due_us)
+{
+	outbox_add(bench->outbox, &(struct outbox_message){ .seq = seq,
+	    .purpose = OUTBOX_FORWARD_PURPOSE, .id = user, .channel = user,
+	    .title = "stark", .text = "a match", .mrkdwn = "a *match*",
+	    .due_us = due_us });
+}
+
+static void
 test_replays_a_flood(void **state)
 {
 	struct bench *bench = *state;
@@ -985,6 +994,129 @@ test_refuses_what_is_not_its_own(void **state)
 	open_outbox(bench);
 }
 
+/* A file of the first version is taken on with all that waits in it. */
+static void
+test_takes_on_a_file_of_old(void **state)
+{
+	struct bench *bench = *state;
+	struct outbox_message message;
+
+	add_many(bench, 1, 3, "#qa");
+	outbox_close(bench->outbox);
+	execute(bench->path, "DROP INDEX message_held;"
+	    "DROP INDEX message_forward;"
+	    "ALTER TABLE message DROP COLUMN mrkdwn;"
+	    "ALTER TABLE message DROP COLUMN thread;"
+	    "ALTER TABLE message DROP COLUMN due;"
+	    "PRAGMA user_version=1");
+	open_outbox(bench);
+	assert_int_equal(ask(bench, "PRAGMA user_version"), 2);
+	assert_int_equal(outbox_count_open(bench->outbox), 3);
+	assert_true(outbox_next(bench->outbox, "#qa", &message));
+	assert_null(message.mrkdwn);
+	add_forward(bench, 9, "U1", clock_now_us() + 60000000);
+	assert_int_equal(outbox_commit(bench->outbox), 0);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'held'"), 1);
+	reopen(bench);
+	assert_int_equal(outbox_count_open(bench->outbox), 5);
+}
+
+/* --- what is held back ------------------------------------------------------*/
+
+static void
+test_holds_back_who_is_muted(void **state)
+{
+	struct bench *bench = *state;
+	struct outbox_digest digest;
+	struct outbox_message message;
+
+	add_forward(bench, 1, "U1", INT64_MAX);
+	add_forward(bench, 2, "U1", INT64_MAX);
+	add_forward(bench, 2, "U1", INT64_MAX);	/* it came again */
+	add_forward(bench, 3, "U2", 0);
+	assert_false(outbox_next(bench->outbox, "U1", &message));
+	assert_true(outbox_next(bench->outbox, "U2", &message));
+	assert_string_equal(message.mrkdwn, "a *match*");
+	assert_string_equal(outbox_next_channel(bench->outbox, ""), "U2");
+	assert_int_equal(outbox_oldest_us(bench->outbox), message.since_us);
+	/* what is said to them otherwise is not held */
+	outbox_add(bench->outbox, &(struct outbox_message){ .seq = 4,
+	    .purpose = OUTBOX_REPLY_PURPOSE, .channel = "U1",
+	    .mrkdwn = "yes", .thread = "1.1" });
+	assert_true(outbox_next(bench->outbox, "U1", &message));
+	assert_string_equal(message.thread, "1.1");
+	end(bench, message.number, OUTBOX_SENT);
+	reopen(bench);
+	assert_int_equal(outbox_count_open(bench->outbox), 4);
+	outbox_release(bench->outbox, "U2");
+	assert_false(outbox_next(bench->outbox, "U1", &message));
+	outbox_release(bench->outbox, "U1");
+	assert_true(outbox_next(bench->outbox, "U1", &message));
+	assert_string_equal(message.purpose, OUTBOX_DIGEST_PURPOSE);
+	assert_true(outbox_summarize(bench->outbox, message.number, &digest));
+	assert_int_equal(digest.messages, 2);
+	assert_int_equal(digest.forwards, 2);
+	assert_string_equal(digest.tallies[0].title, "stark");
+	assert_string_equal(digest.first[0].text, "a match");
+	end(bench, message.number, OUTBOX_SENT);
+	tidy(bench);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'digest' AND channel = 'U1'"), 2);
+}
+
+static void
+test_lets_go_what_is_due(void **state)
+{
+	struct bench *bench = *state;
+	int64_t now_us = clock_now_us();
+	struct outbox_message message;
+
+	assert_int_equal(outbox_release_due(bench->outbox), 0);
+	add_forward(bench, 1, "U1", now_us + 200000);
+	add_forward(bench, 2, "U2", now_us + 3600000000);
+	add_forward(bench, 3, "U3", now_us - 1);	/* is over */
+	assert_true(outbox_next(bench->outbox, "U3", &message));
+	assert_int_equal(outbox_release_due(bench->outbox), now_us + 200000);
+	assert_false(outbox_next(bench->outbox, "U1", &message));
+	usleep(250000);
+	assert_int_equal(outbox_release_due(bench->outbox),
+	    now_us + 3600000000);
+	assert_true(outbox_next(bench->outbox, "U1", &message));
+	assert_false(outbox_next(bench->outbox, "U2", &message));
+	/* whoever is muted for longer gets all of it later */
+	add_forward(bench, 4, "U2", now_us + 7200000000);
+	assert_int_equal(outbox_release_due(bench->outbox),
+	    now_us + 7200000000);
+	outbox_release(bench->outbox, NULL);
+	assert_true(outbox_next(bench->outbox, "U2", &message));
+	assert_int_equal(outbox_release_due(bench->outbox), 0);
+}
+
+static void
+test_gathers_forwards_that_come_fast(void **state)
+{
+	struct bench *bench = *state;
+	int64_t due_us;
+
+	for (int64_t seq = 1; seq <= 10000; seq++)
+		add_forward(bench, seq, "U1", 0);
+	assert_int_equal(outbox_commit(bench->outbox), 0);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'queued'"), OUTBOX_BURST);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'gathered'"), 10000 - OUTBOX_BURST);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'held'"), 1);
+	due_us = outbox_release_due(bench->outbox);
+	assert_in_range(due_us - clock_now_us(), 1, OUTBOX_COOLDOWN_US);
+	/* another one is not concerned */
+	add_forward(bench, 20000, "U2", 0);
+	assert_int_equal(outbox_commit(bench->outbox), 0);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'queued' AND channel = 'U2'"), 1);
+}
+
 static void
 test_is_for_its_owner_only(void **state)
 {
@@ -1083,6 +1215,10 @@ main(void)
 		CASE(test_begins_anew_where_all_is_damaged),
 		CASE(test_goes_on_mending),
 		CASE(test_refuses_what_is_not_its_own),
+		CASE(test_takes_on_a_file_of_old),
+		CASE(test_holds_back_who_is_muted),
+		CASE(test_lets_go_what_is_due),
+		CASE(test_gathers_forwards_that_come_fast),
 		CASE(test_is_for_its_owner_only),
 		CASE(test_takes_a_hundred_thousand),
 	};
