@@ -5,7 +5,8 @@ When it listens, it prints one line of JSON:
 
     {"api_url": "http://127.0.0.1:PORT/api/", "control_url": …, "ca_file": …,
      "tls_api_url": … with --tls, "tokens": {"app": …, "bot": …},
-     "team": …, "bot_user": …, "bot_id": …, "other_host": "127.0.0.1:PORT2"}
+     "team": …, "bot_user": …, "bot_id": …, "other_host": "127.0.0.1:PORT2",
+     "giphy_url": …, "giphy_key": …}
 
 and stays until TERM, INT or, with --parent, the end of its stdin. Point a
 client at it by SLACK_API_URL, SLACK_APP_TOKEN and SLACK_BOT_TOKEN. Tests in
@@ -34,7 +35,7 @@ they take (all but the first words of a line may be left out):
   other envelopes
     push_event event                any event, null too
     push type payload retried       any envelope; payload null: none
-    slash_command command text      interactive payload
+    slash_command command text user channel     interactive payload
     rate_limit_notice minute        app_rate_limited, without an event
     raw text|base64_data socket frames dribble pause ping_between
   "how" of those above: {"accepts": …, "no_retry": leave those fields out,
@@ -52,7 +53,8 @@ they take (all but the first words of a line may be left out):
              hang reset half after seconds.     method: of the Web API,
              "download", "upload" or "*"; body: json, empty, html, no_ok, or
              a text; half: of the answer, then the connection's end; after:
-             what is asked for is done first, and then the answer spoilt
+             what is asked for is done first, and then the answer spoilt.
+             The method "giphy" is the Giphy that it is, too (giphy.py)
     fail_upgrade times, and one of: status hang no_hello reset
              close_after_hello code hello_delay
     heal                            take back all that waits
@@ -63,6 +65,10 @@ they take (all but the first words of a line may be left out):
     expire_cursors
   the workspace
     add_user id name real_name …    add_channel id name type members …
+    open_im user                    answers the channel
+    add_parrot channel user bot_id text most
+                                    a bot that says this whenever ours has said
+                                    something there, so often at most
     change_channel id joined archived refuses name …
                                     refuses: posts, by an error such as
                                     restricted_action
@@ -77,7 +83,8 @@ GET /control/log?after=N&wait=S   {"entries": […]}, each with n, time, kind:
   open_socket, close_socket {by, clean, code}, envelope {socket, event_id,
   attempt}, ack {latency, late}, unacknowledged, undelivered, lost, disconnect,
   client_ping, client_pong, download {file, token: its name, bytes}, upload,
-  elsewhere {authorization: was there a token?}, login_page, error {what: no
+  elsewhere {authorization: was there a token?}, login_page,
+  giphy {query, raw, is_key_good}, error {what: no
   good client does it}, server_error {what}, …
 GET /control/state      sockets, ghosts, acked, pending, lost, messages,
                         limited {method: {channel: answers 429}} …

@@ -92,6 +92,15 @@ class FakeSlack:
                 "SLACK_APP_TOKEN": tokens["app"],
                 "SLACK_BOT_TOKEN": tokens["bot"]}
 
+    @property
+    def giphy_environment(self):
+        return {"GIPHY_API_URL": self._about["giphy_url"],
+                "GIPHY_API_KEY": self._about["giphy_key"]}
+
+    @property
+    def bot_user(self):
+        return self._about["bot_user"]
+
     # Steering
 
     def _ask(self, method, path, body=None, timeout=120):
@@ -134,6 +143,13 @@ class FakeSlack:
     def burst(self, count, rate=0, **members):
         """send_many in the background; its end is a `burst_over`."""
         self.control("burst", count=count, rate=rate, **members)
+
+    def slash(self, text, **members):
+        return self.control("slash_command", text=text, **members)
+
+    def open_im(self, user):
+        """The bot's direct conversation with somebody."""
+        return self.control("open_im", user=user)["channel"]
 
     def refresh(self, socket=None, **how):
         return self.control("refresh", socket=socket, **how)["sockets"]

@@ -341,6 +341,22 @@ class Control:
     def do_add_user(self, id, name, **more):
         return {"user": self.workspace.add_user(id, name, **more)}
 
+    def do_open_im(self, user):
+        """The bot's direct conversation with somebody."""
+        return {"channel": self.workspace.open_im(user).id}
+
+    def do_add_parrot(self, channel, user, bot_id, text, most=50,
+                      **members):
+        """Another bot, that answers all ours says in a channel."""
+        self.workspace.add_user(user, "parrot", is_bot=True)
+        self.workspace.bots[bot_id] = {
+            "id": bot_id, "deleted": False, "name": "parrot",
+            "app_id": "A0PARROT01", "user_id": user, "updated": 1760000000,
+            "icons": {}}
+        self.fake.parrots[channel] = Parrot(self, {
+            "channel": channel, "user": user, "bot_id": bot_id, "text": text,
+            **members}, most)
+
     def do_add_channel(self, id, name=None, **more):
         channel = self.workspace.add_channel(id, name, **more)
         return {"channel": channel.describe()}
@@ -366,6 +382,18 @@ class Control:
             if not hasattr(channel, name):
                 raise KeyError(name)
             setattr(channel, name, value)
+
+
+class Parrot:
+    """It says the same again and again; not for ever, or no test ends."""
+
+    def __init__(self, control, message, left):
+        self.control, self.message, self.left = control, message, left
+
+    def answer(self):
+        if self.left > 0:
+            self.left -= 1
+            self.control.do_send(**self.message)
 
 
 def routes(control):

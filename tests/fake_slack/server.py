@@ -9,7 +9,7 @@ import time
 
 from aiohttp import web
 
-from . import control, files, tls
+from . import control, files, giphy, tls
 from . import posting  # noqa: F401 (its methods register themselves)
 from .api import Api, Token
 from .delivery import Delivery
@@ -45,11 +45,13 @@ class Fake:
         self.files = files.Files(self)
         self.limits = Limits(settings)
         self.posts = []         # (time, channel, message, files), by the bot
+        self.parrots = {}       # channel: the bot that answers ours there
         self.cursor_age = 0     # those of another one have expired
         self.delivery = Delivery(settings, self.log)
         self.sockets = SocketMode(settings, self.log, self.delivery)
         self.api = Api(self)
         self.control = control.Control(self)
+        self.giphy = giphy.Giphy(self)
 
     def token_of(self, value):
         for token in self.tokens.values():
@@ -69,6 +71,9 @@ class Fake:
     def note_post(self, channel, message, files=()):
         """The bot's message stands in the channel now."""
         self.posts.append((time.time(), channel, message, files))
+        if channel in self.parrots:
+            asyncio.get_running_loop().call_soon(
+                self.parrots[channel].answer)
 
     @web.middleware
     async def guard(self, request, handler):
@@ -91,7 +96,8 @@ class Fake:
             web.get("/link/", self.sockets.upgrade),
             web.post("/commands/{rest:.*}", self.response),
             web.post("/actions/{rest:.*}", self.response),
-            *files.routes(self.files), *control.routes(self.control)])
+            *files.routes(self.files), *giphy.routes(self.giphy),
+            *control.routes(self.control)])
         return app
 
     async def response(self, request):
@@ -198,6 +204,8 @@ async def listen(fake, folder):
              "control_url": f"{fake.base_url}/control", "ca_file": None,
              "other_host": f"127.0.0.1:{other_port}",
              "team": TEAM, "bot_user": BOT_USER, "bot_id": BOT,
+             "giphy_url": fake.base_url + giphy.PATH,
+             "giphy_key": giphy.KEY,
              "tokens": {name: token.value
                         for name, token in fake.tokens.items()}}
     if settings.tls:

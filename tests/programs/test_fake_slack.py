@@ -1512,3 +1512,56 @@ def test_demo_posts_by_itself(connect):
             event = envelope["payload"]["event"]
             kinds.add(event.get("subtype"))
         assert slack.state()["lost"] == []
+
+
+# --- around the bot ----------------------------------------------------------
+
+def search_giphy(slack, **query):
+    url = urllib.parse.urlsplit(slack.about["giphy_url"])
+    key = slack.about["giphy_key"]
+    return request(slack, "GET", f"{url.path}?" + urllib.parse.urlencode(
+        {"api_key": key, **query}))
+
+
+def test_giphy_finds_pictures_or_none(fake_slack):
+    found = search_giphy(fake_slack, q="tin can", limit=50).json
+    assert len({gif["url"] for gif in found["data"]}) == 3
+    assert found["meta"]["status"] == 200
+    assert search_giphy(fake_slack, q="nothing").json["data"] == []
+    entry, _ = fake_slack.wait_for("giphy", 2)
+    assert entry["query"] == {"q": "tin can", "limit": "50"}
+    assert entry["raw"] == "api_key=KEY&q=tin+can&limit=50"
+    assert entry["is_key_good"]
+
+
+def test_giphy_refuses_a_key_and_fails_on_demand(fake_slack):
+    answer = search_giphy(fake_slack, q="a", api_key="other")
+    assert answer.status == answer.json["meta"]["status"] == 401
+    fake_slack.fail_next("giphy", status=429)
+    fake_slack.fail_next("giphy", body="html")
+    assert search_giphy(fake_slack, q="a").status == 429
+    assert search_giphy(fake_slack, q="a").json is None
+    assert search_giphy(fake_slack, q="a").status == 200
+    fake_slack.fail_next("giphy", hang=True, seconds=0.05)
+    assert search_giphy(fake_slack, q="a").status == 200
+
+
+def test_a_parrot_answers_the_bot_so_often_and_no_more(fake_slack):
+    fake_slack.control("add_parrot", channel="C0EXAMPLE1", user="U0PARROT01",
+                       bot_id="B0PARROT01", text="polly", most=2)
+    for _ in range(3):
+        call(fake_slack, "chat.postMessage", channel="C0EXAMPLE1", text="hi")
+        call(fake_slack, "chat.postMessage", channel="C0EXAMPLE2", text="hi")
+    said = [message for message in fake_slack.history()
+            if message["text"] == "polly"]
+    assert [(one["user"], one["bot_id"]) for one in said] == \
+        [("U0PARROT01", "B0PARROT01")] * 2
+
+
+def test_the_direct_conversation_of_somebody(fake_slack):
+    fake_slack.control("add_user", id="U0HUMAN009", name="cy")
+    assert fake_slack.open_im("U0HUMAN001") == "D0HUMAN001"
+    channel = fake_slack.open_im("U0HUMAN009")
+    assert channel == fake_slack.open_im("U0HUMAN009") != "D0HUMAN001"
+    opened = call(fake_slack, "conversations.open", users="U0HUMAN009").json
+    assert opened["channel"] == {"id": channel}
