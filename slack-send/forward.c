@@ -170,14 +170,33 @@ append_excerpt(struct forward *forward, const cJSON *match,
 	append_piece(out, excerpt + end, length - end);
 }
 
+/* What is around the match: it stands on the first one of its text, which may
+ * be somebody else's. */
+static const char *
+find_around(const struct forward *forward, const cJSON *match)
+{
+	const char *where = json_string(match, "where"), *found;
+	const cJSON *other;
+
+	if (json_string(match, "around") != NULL || where == NULL)
+		return json_string(match, "around");
+	cJSON_ArrayForEach(other, record_array(forward->record,
+	    RECORD_MATCHES)) {
+		found = json_string(other, "where");
+		if (found != NULL && strcmp(found, where) == 0 &&
+		    json_string(other, "around") != NULL)
+			return json_string(other, "around");
+	}
+	return NULL;
+}
+
 static void
 add_place(struct forward *forward, const cJSON *match)
 {
 	const char *excerpt = json_string(match, "excerpt");
-	const char *around = json_string(match, "around");
 
-	if (forward->around == NULL && around != NULL)
-		forward->around = around;
+	if (forward->around == NULL)
+		forward->around = find_around(forward, match);
 	if (excerpt == NULL || forward->place_count++ >= PLACES_MAX)
 		return;
 	buffer_append_string(&forward->places, "\n> ");

@@ -91,6 +91,28 @@ def test_a_card_says_what_the_record_says(server, page):
                     card + "time") == "2025-11-22T08:26:40.000Z"
 
 
+def test_a_card_tells_of_commands_and_subscriptions(server, page):
+    place = "https://acme.slack.com/archives/C1/p1763800000000100"
+    server.start().send(
+        message(1, "stark is here", permalink=place, notify=["U1"],
+                matches=[{"pattern": "stark", "for": {"U1": 7},
+                          "where": "text", "line": 1, "start": 0, "end": 5,
+                          "excerpt": "stark is here"}]),
+        message(2, "<@UBOT> forward stark", command={
+            "name": "forward", "args": "stark", "to": "C1", "reply":
+            "<@U1>! your forwarding is set for `<b>stark</b>`"}))
+    page.open_live()
+    assert "Subscribed: stark" in " ".join(page.wait_card(1).split())
+    assert page.run("return document.querySelector(arguments[0]).href",
+                    "[data-key='1'] .facts a") == place
+    assert "forward stark" in page.wait_card(2)
+    page.run("document.querySelector(arguments[0]).click()",
+             "[data-key='2'] summary")
+    wait_for(lambda: page.texts("[data-key='2'] .answer"), "the answer")
+    answer, = page.texts("[data-key='2'] .answer")
+    assert "your forwarding is set for <b>stark</b>" in answer
+
+
 def test_a_relayed_message_shows_its_payload_to_the_last_digit(server, page):
     line = (b'{"type":"api_message","id":"6f","channel":"C1","title":"Nightly",'
             b'"text":"done","payload":{"id":12345678901234567890,"e":1.50},'
@@ -167,7 +189,8 @@ def hostile_records():
             "fetched": [{"file": text, "status": text, "reason": text}],
             "matches": [{"pattern": text, "where": text, "excerpt": text}],
             "error": {"stage": text, "reason": text}, "notify": [text],
-            "command": {"name": text, "args": text}, "seq": seq,
+            "command": {"name": text, "args": text, "reply": text},
+            "permalink": text, "seq": seq,
             "class": "danger"}
 
 

@@ -43,7 +43,7 @@ export function cardOf(view, names) {
 	    ...bodyOf(view, names),
 	    ...matchesOf(view),
 	    ...filesOf(view),
-	    ...commandOf(view),
+	    ...commandOf(view, names),
 	    ...payloadOf(view),
 	    footOf(view, names));
 	const item = element("li", `item item-${view.class}`, article);
@@ -223,9 +223,20 @@ function mostTelling(matches) {
 	return [...first, ...matches.filter((match) => !first.has(match))];
 }
 
+/* What somebody subscribed to, and is told of. */
+function bellOf({ isSubscribed }) {
+	if (!isSubscribed)
+		return [];
+	const bell = element("span", "bell", "🔔");
+
+	bell.setAttribute("aria-hidden", "true");
+	return [bell, element("span", "visually-hidden", "Subscribed: "), " "];
+}
+
 function matchesOf({ matches }) {
 	const items = mostTelling(matches).slice(0, MATCHES_SHOWN).map((match) =>
-	    element("li", "", foreignName(match.pattern, "pattern"), " ",
+	    element("li", "", ...bellOf(match),
+	    foreignName(match.pattern, "pattern"), " ",
 	    element("span", "where", foreignName(match.place),
 	    match.line === null ? "" : ` line ${match.line}`), " ",
 	    element("q", "excerpt", foreign(match.excerpt))));
@@ -284,9 +295,14 @@ export function sizeWords(bytes) {
 	    bytes.toFixed(1)} ${units[unit]}`;
 }
 
-function commandOf({ command }) {
-	return command ? [element("p", "command", "Command ",
-	    element("code", "code", foreign(command)))] : [];
+/* The answer opens by hand: it stands in Slack, and on a card of its own. */
+function commandOf({ command, answer }, names) {
+	if (!command)
+		return [];
+	return [element("p", "command", "Command ",
+	    element("code", "code", foreign(command))),
+	    ...(answer ? [disclosure("Answer", () =>
+	    element("div", "answer", markup(answer, names)))] : [])];
 }
 
 function footOf(view, names) {
@@ -324,6 +340,8 @@ function factsOf(view, names) {
 	if (view.rule)
 		facts.push(element("span", "rule", "rule ",
 		    foreignName(view.rule)));
+	if (view.permalink)
+		facts.push(link(view.permalink, "Open in Slack"));
 	facts.push(element("span", "key", `#${view.key}`));
 	return facts.flatMap((fact, i) => i > 0 ? [" · ", fact] : [fact]);
 }

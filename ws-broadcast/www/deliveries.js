@@ -9,7 +9,7 @@ import { isObject, string } from "./blocks.js";
 const HOLD_MS = 6000;		/* a report of a file comes so late, at the most */
 const HELD_MOST = 200;
 const POSTS_REMEMBERED = 1000;
-const KEY = /^([1-9]\d{0,15})\/(relay|reply|forward|digest)\/\d+(?:\/|$)/;
+const KEY = /^([1-9]\d{0,15})\/(relay|reply|forward|notice|digest)\/\d+(?:\/|$)/;
 const GOOD = ["sent", "digest"];
 
 const whole = new Intl.NumberFormat("en");

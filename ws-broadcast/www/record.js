@@ -5,6 +5,7 @@
 
 import { isObject, list, string } from "./blocks.js";
 import { deliveryOf } from "./deliveries.js";
+import { linkTarget } from "./dom.js";
 import { memberText } from "./json.js";
 
 export const CLASSES = ["success", "warning", "danger"];
@@ -93,6 +94,8 @@ export function viewOf(line, record, key) {
 		limits: list(record.limits).filter(isObject).map(limitOf),
 		error: errorOf(record.error),
 		command: commandOf(object(record.command)),
+		answer: string(object(record.command).reply),
+		permalink: linkTarget(string(record.permalink)),
 		notify: list(record.notify).filter((id) => typeof id === "string"),
 		rule: string(record.rule),
 		payload: payloadOf(line, record),
@@ -108,6 +111,7 @@ export function unreadable(line, key, reason) {
 		channel: "", time: null, marks: [], text: "", blocks: [],
 		attachments: [], before: "", badLine: keep(line), files: [],
 		matches: [], limits: [], notify: [], rule: "", command: "",
+		answer: "", permalink: null,
 		error: { stage: "dashboard", reason },
 		payload: null, line: keep(line), lineLength: line.length,
 	};
@@ -263,6 +267,7 @@ function matchOf(match, files) {
 		place: placeOf(where, files),
 		line: Number.isSafeInteger(match.line) ? match.line : null,
 		excerpt: string(match.excerpt),
+		isSubscribed: isObject(match.for),
 		start: match.start,
 		end: match.end,
 	};
