@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "draft.h"
 #include "memory.h"
@@ -165,24 +166,38 @@ book_has_mute_until(const struct book *book, int64_t time_s)
 
 /* --- changing ---------------------------------------------------------------*/
 
+/* A change that was noted is not noted again: a mute ends but once. */
 static void
 note_change(struct book *book, const struct subscription *line)
 {
-	struct buffer text = { 0 };
+	struct buffer text = { 0 }, json = { 0 };
 
-	buffer_append(&book->changes, book->changes.length == 0 ? "[" : ",", 1);
 	subscription_print(line, &text);
-	buffer_append_json(&book->changes, text.data, text.length);
+	buffer_append_json(&json, text.data, text.length);
+	if (memmem(book->changes.data, book->changes.length, json.data,
+	    json.length) == NULL) {
+		buffer_append(&book->changes,
+		    book->changes.length == 0 ? "[" : ",", 1);
+		buffer_append(&book->changes, json.data, json.length);
+	}
 	buffer_free(&text);
+	buffer_free(&json);
 }
 
-/* Given a record once more, it is the same line, and nothing changes. */
+/*
+ * Given a record once more, it is the same line, and nothing changes. Whoever
+ * asks has seen to it that the line can stand in a file.
+ */
 static void
 take(struct book *book, const struct subscription *line)
 {
+	struct subscription *copy = subscription_copy(line);
+
+	if (copy == NULL)
+		errx(EX_SOFTWARE, "a line for the subscriptions is none");
 	if (line->kind != SUBSCRIPTION_JOB)
 		note_change(book, line);
-	if (subscriptions_take(&book->table, subscription_copy(line)) != NULL)
+	if (subscriptions_take(&book->table, copy) != NULL)
 		book->is_dirty = true;
 	if (book->seq > book->table.seq)
 		book->table.seq = book->seq;

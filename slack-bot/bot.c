@@ -11,6 +11,7 @@
 #include "words.h"
 
 #define ARGS_BYTES_MAX 300
+#define SAID_BYTES_MAX 4096	/* that these may be made of */
 #define ID_BYTES_MAX 64
 #define TS_BYTES_MAX 32
 #define QUARANTINE "quarantine/"
@@ -51,15 +52,25 @@ is_id(const char *text, size_t most)
 	return length > 0 && length <= most && text[length] == '\0';
 }
 
+/* Our user id, or NULL. */
+static const char *
+find_us(const struct bot *bot, struct record *record)
+{
+	const char *us = record_string(record, RECORD_ADDRESSED);
+
+	return us != NULL ? us : bot->user;
+}
+
 /* By a person: bots may answer each other for ever. */
 static bool
-is_by_person(struct record *record)
+is_by_person(const struct bot *bot, struct record *record)
 {
 	const char *user = record_string(record, RECORD_USER);
+	const char *us = find_us(bot, record);
 
 	return record_get(record, RECORD_OWN) == NULL &&
 	    record_get(record, "bot_id") == NULL && user != NULL &&
-	    is_id(user, ID_BYTES_MAX);
+	    is_id(user, ID_BYTES_MAX) && (us == NULL || strcmp(user, us) != 0);
 }
 
 /* Behind <@BOT> or <@BOT|name> at the start; NULL where that is not there. */
@@ -75,7 +86,10 @@ skip_mention(const char *text, const char *bot)
 		return NULL;
 	text += 2 + length;
 	end = strchr(text, '>');
-	return end != NULL && (end == text || *text == '|') ? end + 1 : NULL;
+	if (end == NULL || (end != text && *text != '|'))
+		return NULL;
+	end++;
+	return end + strspn(end, ",:");	/* as in `@ultron: help` */
 }
 
 /* What was said to the bot, or NULL where nothing was. */
@@ -83,37 +97,50 @@ static const char *
 find_words(const struct bot *bot, struct record *record)
 {
 	const char *text = record_string(record, RECORD_TEXT);
-	const char *us = record_string(record, RECORD_ADDRESSED), *words = NULL;
+	const char *us = find_us(bot, record), *words = NULL;
+	bool is_slash = is_string(record, RECORD_TYPE, "slash_commands");
 
-	if (is_string(record, RECORD_TYPE, "slash_commands"))
-		return text != NULL ? text : "";
-	if (!is_string(record, RECORD_TYPE, "message") || !is_said(record))
+	if (!is_slash && (!is_string(record, RECORD_TYPE, "message") ||
+	    !is_said(record)))
 		return NULL;
-	if (us == NULL)
-		us = bot->user;
 	if (text != NULL && us != NULL)
 		words = skip_mention(text, us);
-	if (words != NULL || !is_string(record, RECORD_CHANNEL_TYPE, "im"))
+	if (words != NULL || !(is_slash ||
+	    is_string(record, RECORD_CHANNEL_TYPE, "im")))
 		return words;
 	return text != NULL ? text : "";
 }
 
 /* --- the answer -------------------------------------------------------------*/
 
+/* The secret need not be a word. */
+static bool
+is_secret(const struct bot *bot, const struct words *words)
+{
+	const char *secret = bot->settings->secret;
+	struct buffer said = { 0 };
+	size_t length;
+	bool is;
+
+	if (secret == NULL)
+		return false;
+	length = strlen(secret);
+	words_undo(&said, words->word, strnlen(words->word, 6 * length));
+	is = strncmp(buffer_string(&said), secret, length) == 0 &&
+	    strchr(" \t\r\n", said.data[length]) != NULL;
+	buffer_free(&said);
+	return is;
+}
+
 static const struct command *
 choose_command(const struct bot *bot, const struct words *words)
 {
 	const struct command *command = commands_find(words->word,
 	    words->length);
-	const char *secret = bot->settings->secret;
 
-	if (command != NULL)
-		return command;
-	if (secret != NULL && words->length > 0 &&
-	    strlen(secret) == words->length &&
-	    memcmp(secret, words->word, words->length) == 0)
+	if (is_secret(bot, words))
 		return &commands_secret;
-	return &commands_unknown;
+	return command != NULL ? command : &commands_unknown;
 }
 
 static void
@@ -127,18 +154,15 @@ append_member(struct buffer *json, const char *name, const char *value,
 /* The secret word stands in what Slack sent, and nowhere else. */
 static void
 append_args(struct buffer *json, const struct command *command,
-    const struct request *request, const struct words *words)
+    const struct words *words)
 {
-	bool is_unknown = command == &commands_unknown;
+	const char *said = command == &commands_unknown ? words->word
+	    : command == &commands_secret ? "" : words->rest;
 	struct buffer args = { 0 };
-	size_t length;
+	size_t length = strlen(said);
 
-	if (is_unknown)
-		words_undo(&args, words->word, words->length);
-	if (is_unknown && *words->rest != '\0')
-		buffer_append(&args, " ", 1);
-	if (command != &commands_secret)
-		words_undo(&args, request->rest, strlen(request->rest));
+	words_undo(&args, said, length < SAID_BYTES_MAX ? length
+	    : utf8_floor(said, SAID_BYTES_MAX));
 	buffer_string(&args);
 	length = args.length <= ARGS_BYTES_MAX ? args.length
 	    : utf8_floor(args.data, ARGS_BYTES_MAX);
@@ -153,7 +177,7 @@ add_command(struct record *record, const struct command *command,
 	struct buffer json = { 0 };
 
 	buffer_printf(&json, "{\"name\":\"%s\"", command->name);
-	append_args(&json, command, request, words);
+	append_args(&json, command, words);
 	if (request->is_later)
 		buffer_append_string(&json, ",\"later\":true");
 	else
@@ -287,7 +311,7 @@ bot_answer(struct bot *bot, struct record *record)
 	end_mutes(bot, record);
 	if (is_string(record, RECORD_TYPE, "delivery"))
 		take_quarantine(bot, record);
-	else if (is_by_person(record) &&
+	else if (is_by_person(bot, record) &&
 	    (words = find_words(bot, record)) != NULL)
 		answer_command(bot, record, words, seq > 0 ? seq : 0);
 	changes = book_changes(bot->book);

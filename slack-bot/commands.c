@@ -59,7 +59,7 @@ help(struct request *request)
 static void
 append_quote(struct request *request, uint64_t salt)
 {
-	words_quote(&request->reply, quotes_pick(request->quotes,
+	words_say(&request->reply, quotes_pick(request->quotes,
 	    request_dice(request, salt)));
 }
 
@@ -67,7 +67,7 @@ static void
 quote(struct request *request)
 {
 	request_greet(request);
-	buffer_append_string(&request->reply, "chosen for you: ");
+	buffer_append_string(&request->reply, "chosen for you:");
 	append_quote(request, 1);
 }
 
@@ -121,7 +121,7 @@ wonder(struct request *request)
 {
 	request_greet(request);
 	buffer_append_string(&request->reply, "I did not understand that. Try"
-	    " `help` for what I can do. Meanwhile: ");
+	    " `help` for what I can do. Meanwhile:");
 	append_quote(request, 3);
 }
 

@@ -13,21 +13,32 @@
 #define NOBODY_ELSE "no one else is subscribed to it"
 #define OTHERS "other users are still subscribed to it"
 
+/* The user's mute, where there is one. */
+static void
+append_mute(struct request *request)
+{
+	const struct subscription *mute = book_find(request->book,
+	    SUBSCRIPTION_MUTE, request->user, NULL);
+
+	if (mute == NULL)
+		return;
+	buffer_append_string(&request->reply,
+	    "\nYour forwards are held back until ");
+	if (mute->until_s == 0)
+		buffer_append_string(&request->reply, "you say `talk`");
+	else
+		words_time(&request->reply, mute->until_s);
+	buffer_append_string(&request->reply, ".");
+}
+
 /* --- forward ----------------------------------------------------------------*/
 
 static void
-refuse(struct request *request, const char *term, const char *reason)
+refuse(struct request *request, const char *verb, const char *term,
+    const char *reason)
 {
-	request_greet(request);
-	if (term == NULL || *term == '\0') {
-		buffer_append_string(&request->reply,
-		    "I can not forward that: ");
-	} else {
-		buffer_append_string(&request->reply, "I can not forward ");
-		words_quote(&request->reply, term);
-		buffer_append_string(&request->reply, ": ");
-	}
-	buffer_printf(&request->reply, "%s. Nothing has changed.", reason);
+	request_refuse(request, verb, term, reason);
+	buffer_append_string(&request->reply, " Nothing has changed.");
 }
 
 /* Is there room for one more? Appends why not. */
@@ -66,6 +77,35 @@ is_as_wished(const struct subscription *line, struct wish *wish)
 	    line->where == wish->where && is_equal(line->class, wish->class);
 }
 
+/* Who writes like this may have meant a regular expression. */
+static bool
+looks_like_regex(const char *term)
+{
+	static const char *const signs[] = { ".*", ".+", "\\d", "\\w", "\\s",
+	    "\\b", ")+", ")*", "]+", "]*", "|" };
+	size_t length = strlen(term);
+
+	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+		if (strstr(term, signs[i]) != NULL)
+			return true;
+	return term[0] == '^' || term[length - 1] == '$';
+}
+
+/* How the term is taken: nobody shall wonder why nothing comes. */
+static void
+append_meaning(struct buffer *reply, const char *term)
+{
+	if (term_is_regex(term)) {
+		buffer_append_string(reply,
+		    ": what matches this regular expression");
+		return;
+	}
+	buffer_append_string(reply, ": what holds it, just as it stands here");
+	if (looks_like_regex(term))
+		buffer_append_string(reply, " (a regular expression would stand"
+		    " between slashes)");
+}
+
 static void
 confirm(struct request *request, struct wish *wish)
 {
@@ -74,13 +114,12 @@ confirm(struct request *request, struct wish *wish)
 	request_greet(request);
 	buffer_append_string(&request->reply, "your forwarding is set for ");
 	words_quote(&request->reply, term);
-	buffer_append_string(&request->reply, term_is_regex(term)
-	    ? ": what matches this regular expression"
-	    : ": what holds it, just as it stands here");
+	append_meaning(&request->reply, term);
 	wish_append_scope(&request->reply, find_in(wish), wish->where,
 	    wish->class);
 	buffer_append_string(&request->reply,
 	    ". It comes to you in a direct message.");
+	append_mute(request);
 }
 
 /* A forward that stands already is replaced, unless it is the same. */
@@ -95,7 +134,7 @@ subscribe(struct request *request, struct wish *wish)
 	struct buffer complaint = { 0 };
 
 	if (known == NULL && !has_room(request, &complaint)) {
-		refuse(request, term, buffer_string(&complaint));
+		refuse(request, "forward", term, buffer_string(&complaint));
 	} else {
 		if (refused != NULL)
 			book_end(request->book, refused);
@@ -123,14 +162,11 @@ forward_answer(struct request *request)
 		return;
 	}
 	if (wish_read(&wish, request->rest, &complaint) &&
-	    wish.term.length == 0)
-		buffer_append_string(&complaint, "there is no term to look"
-		    " for");
-	if (complaint.length > 0 || !wish_is_bearable(&wish, &complaint))
-		refuse(request, buffer_string(&wish.term),
-		    buffer_string(&complaint));
-	else
+	    wish_is_bearable(&wish, &complaint))
 		subscribe(request, &wish);
+	else
+		refuse(request, "forward", buffer_string(&wish.term),
+		    buffer_string(&complaint));
 	wish_free(&wish);
 	buffer_free(&complaint);
 }
@@ -142,13 +178,15 @@ append_hits(struct request *request, const cJSON *hits, int64_t from)
 {
 	char key[24];
 	const cJSON *count;
+	double number;
 
 	if (hits == NULL)
 		return;
 	snprintf(key, sizeof key, "%" PRId64, from);
 	count = cJSON_GetObjectItemCaseSensitive(hits, key);
-	buffer_printf(&request->reply, ", %.0f hits",
-	    cJSON_IsNumber(count) ? count->valuedouble : 0.0);
+	number = cJSON_IsNumber(count) ? count->valuedouble : 0;
+	buffer_printf(&request->reply, ", %.0f hit%s so far", number,
+	    number == 1 ? "" : "s");
 }
 
 static void
@@ -165,34 +203,17 @@ append_lines(struct request *request, enum subscription_kind kind,
 		wish_append_scope(&request->reply, line->in, line->where,
 		    line->class);
 		if (kind == SUBSCRIPTION_REFUSED)
-			buffer_append_string(&request->reply, ": in"
-			    " quarantine, it cost too much to look for");
+			buffer_append_string(&request->reply, ": no more, it"
+			    " cost too much to look for");
 		else
 			append_hits(request, hits, line->from);
 	}
-}
-
-static void
-append_mute(struct request *request)
-{
-	const struct subscription *mute = book_find(request->book,
-	    SUBSCRIPTION_MUTE, request->user, NULL);
-
-	if (mute == NULL)
-		return;
-	buffer_append_string(&request->reply,
-	    "\nThey are held back, until ");
-	if (mute->until_s == 0)
-		buffer_append_string(&request->reply, "you say `talk`.");
-	else
-		words_time(&request->reply, mute->until_s);
 }
 
 void
 forward_list(struct request *request)
 {
 	size_t count = book_count(request->book, SUBSCRIPTION_FORWARD,
-	    request->user) + book_count(request->book, SUBSCRIPTION_REFUSED,
 	    request->user);
 	cJSON *stats = stats_file_read(request->settings->stats);
 
@@ -201,8 +222,9 @@ forward_list(struct request *request)
 		buffer_append_string(&request->reply, "you have no forwards."
 		    " `forward TERM` makes one.");
 	else
-		buffer_printf(&request->reply, "you have %zu forward%s:",
-		    count, count == 1 ? "" : "s");
+		buffer_printf(&request->reply, "you have %zu forward%s, of %zu"
+		    " that you may have:", count, count == 1 ? "" : "s",
+		    request->settings->user_max);
 	append_lines(request, SUBSCRIPTION_FORWARD,
 	    cJSON_GetObjectItemCaseSensitive(stats, "hits"));
 	append_lines(request, SUBSCRIPTION_REFUSED, NULL);
@@ -300,7 +322,8 @@ forward_stop(struct request *request)
 	else if (wish_read(&wish, request->rest, &complaint))
 		stop_term(request, buffer_string(&wish.term));
 	else
-		refuse(request, NULL, buffer_string(&complaint));
+		refuse(request, "stop", buffer_string(&wish.term),
+		    buffer_string(&complaint));
 	wish_free(&wish);
 	buffer_free(&complaint);
 }

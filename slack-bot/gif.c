@@ -15,7 +15,8 @@
 
 #define DEADLINE_MS 10000
 #define ANSWER_BYTES_MAX (4 * 1024 * 1024)
-#define QUERY_BYTES_MAX 50
+#define QUERY_BYTES_MAX 50	/* Giphy takes no more */
+#define TYPED_BYTES_MAX 1000	/* of it, with markup */
 #define DEFAULT_CATEGORY "random"
 
 /* An answer, once it is there. */
@@ -25,6 +26,27 @@ struct fetch {
 	uint64_t number;
 	struct buffer *reply;
 };
+
+/* A line of the book holds neither much nor control characters. */
+static void
+append_category(struct buffer *out, const char *text)
+{
+	struct buffer typed = { 0 };
+	size_t length = strcspn(text, "\r\n");
+
+	words_undo(&typed, text, length < TYPED_BYTES_MAX ? length
+	    : utf8_floor(text, TYPED_BYTES_MAX));
+	buffer_string(&typed);
+	length = typed.length < QUERY_BYTES_MAX ? typed.length
+	    : utf8_floor(typed.data, QUERY_BYTES_MAX);
+	if (utf8_is_valid(typed.data, length))
+		for (size_t i = 0; i < length; i++)
+			buffer_append(out, (unsigned char)typed.data[i] < ' '
+			    ? " " : typed.data + i, 1);
+	while (out->data[out->length - 1] == ' ')
+		out->length--;
+	buffer_free(&typed);
+}
 
 void
 gif_answer(struct request *request)
@@ -38,7 +60,7 @@ gif_answer(struct request *request)
 		return;
 	}
 	buffer_printf(&words, "gif %" PRIu64 " ", request_dice(request, 4));
-	words_undo(&words, request->rest, strcspn(request->rest, " \t\r\n"));
+	append_category(&words, request->rest);
 	request_defer(request, buffer_string(&words));
 	buffer_free(&words);
 }
@@ -46,12 +68,8 @@ gif_answer(struct request *request)
 static void
 append_encoded(struct buffer *out, const char *text)
 {
-	size_t length = strlen(text);
-
-	if (length > QUERY_BYTES_MAX)
-		length = utf8_floor(text, QUERY_BYTES_MAX);
-	for (size_t i = 0; i < length; i++)
-		buffer_printf(out, "%%%02X", (unsigned char)text[i]);
+	for (; *text != '\0'; text++)
+		buffer_printf(out, "%%%02X", (unsigned char)*text);
 }
 
 /* An address that can stand in a message; NULL where it is none. */

@@ -24,6 +24,7 @@
 
 #include "bot.h"
 #include "clock.h"
+#include "commands.h"
 #include "kept.h"
 #include "memory.h"
 #include "owed.h"
@@ -152,6 +153,9 @@ read_environment(struct bot_settings *settings)
 	const char *url = getenv("GIPHY_API_URL");
 
 	settings->secret = read_secret("SECRET_WEAPON");
+	if (settings->secret != NULL && commands_find(settings->secret,
+	    strlen(settings->secret)) != NULL)
+		errx(EX_CONFIG, "SECRET_WEAPON: that is a command for all");
 	settings->giphy_key = read_secret("GIPHY_API_KEY");
 	settings->giphy_url = url != NULL && *url != '\0' ? url : GIPHY_URL;
 	if (settings->giphy_key != NULL &&

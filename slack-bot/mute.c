@@ -1,4 +1,5 @@
 /* mute, talk: when forwards are held back. */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 static int64_t
 find_unit(char letter)
 {
-	switch (letter) {
+	switch (tolower((unsigned char)letter)) {
 	case 's': return 1;
 	case 'm': return 60;
 	case 'h': return 3600;
@@ -22,19 +23,20 @@ find_unit(char letter)
 	}
 }
 
-/* 30m, 2h, 1h30m; returns false where it is none, or over 30 days. */
+/* 30m, 2h, 1h 30m; returns false where it is none, or over 30 days. */
 static bool
 parse_duration(const char *text, int64_t *seconds)
 {
 	*seconds = 0;
 	while (*text != '\0') {
 		size_t digits = strspn(text, "0123456789");
-		int64_t unit = find_unit(text[digits]);
+		const char *end = text + digits + strspn(text + digits, " ");
+		int64_t unit = find_unit(*end);
 
 		if (digits == 0 || digits > 7 || unit == 0)
 			return false;
 		*seconds += strtoll(text, NULL, 10) * unit;
-		text += digits + 1;
+		text = end + 1 + strspn(end + 1, " ");
 	}
 	return *seconds > 0 && *seconds <= MOST_S;
 }

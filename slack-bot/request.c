@@ -1,6 +1,7 @@
 #include "request.h"
 
 #include "job.h"
+#include "words.h"
 
 #define JOBS_MAX 16		/* that may be owed */
 
@@ -25,6 +26,21 @@ void
 request_greet(struct request *request)
 {
 	buffer_printf(&request->reply, "<@%s>! ", request->user);
+}
+
+void
+request_refuse(struct request *request, const char *verb, const char *term,
+    const char *reason)
+{
+	struct buffer *reply = &request->reply;
+
+	request_greet(request);
+	buffer_printf(reply, "I can not %s ", verb);
+	if (*term != '\0')
+		words_quote(reply, term);
+	else
+		buffer_append_string(reply, "that");
+	buffer_printf(reply, ": %s.", reason);
 }
 
 void

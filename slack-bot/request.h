@@ -48,6 +48,10 @@ uint64_t request_dice(const struct request *request, uint64_t salt);
 /* Append `<@U1>! `, with which each answer begins. */
 void request_greet(struct request *request);
 
+/* Answer that this can not be done, why, and where: `I can not VERB TERM`. */
+void request_refuse(struct request *request, const char *verb,
+    const char *term, const char *reason);
+
 /*
  * Answer by the job of these words, which takes time (job.h): later, or at once
  * where nobody else waits.

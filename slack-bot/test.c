@@ -34,10 +34,7 @@ test_answer(struct request *request)
 	struct wish wish = { 0 };
 
 	if (wish_read(&wish, request->rest, &complaint) &&
-	    wish.term.length == 0)
-		buffer_append_string(&complaint, "there is no term to look"
-		    " for");
-	if (complaint.length == 0 && request->settings->journal == NULL)
+	    request->settings->journal == NULL)
 		buffer_append_string(&complaint, "there is no journal to look"
 		    " into");
 	if (complaint.length == 0 && wish_is_bearable(&wish, &complaint)) {
@@ -46,8 +43,7 @@ test_answer(struct request *request)
 		    ? buffer_string(&wish.in) : "-", buffer_string(&wish.term));
 		request_defer(request, buffer_string(&words));
 	} else {
-		request_greet(request);
-		buffer_printf(&request->reply, "I can not test that: %s.",
+		request_refuse(request, "test", buffer_string(&wish.term),
 		    buffer_string(&complaint));
 	}
 	buffer_free(&words);

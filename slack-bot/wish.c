@@ -9,8 +9,9 @@
 #include "utf8.h"
 #include "words.h"
 
-#define BLANKS " \t"
+#define BLANKS " \t\r\n"
 #define IN_BYTES_MAX 80
+#define TYPED_BYTES_MAX 16384	/* of a term and its options, markup and all */
 
 void
 wish_free(struct wish *wish)
@@ -44,11 +45,21 @@ is_word(const struct span *word, size_t from, const char *text)
 }
 
 static bool
+is_plain(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	return utf8_is_valid(text, length);
+}
+
+static bool
 take_in(struct wish *wish, const struct span *word, struct buffer *complaint)
 {
 	wish->in.length = 0;
 	words_channel(&wish->in, word->bytes + 3, word->length - 3);
-	if (strpbrk(buffer_string(&wish->in), " \t") == NULL &&
+	if (strchr(buffer_string(&wish->in), ' ') == NULL &&
+	    is_plain(wish->in.data, wish->in.length) &&
 	    wish->in.length > 0 && wish->in.length <= IN_BYTES_MAX)
 		return true;
 	buffer_append_string(complaint, "`in:` wants a channel, as in"
@@ -167,24 +178,38 @@ take_options(struct wish *wish, struct span *text, struct buffer *complaint)
 	return true;
 }
 
-/* People like to put code into backticks. */
+/* People like to put code into backticks, one or three. */
 static struct span
 strip_backticks(struct span text)
 {
-	if (text.length > 2 && text.bytes[0] == '`' &&
-	    text.bytes[text.length - 1] == '`' &&
-	    memchr(text.bytes + 1, '`', text.length - 2) == NULL)
-		return (struct span){ text.bytes + 1, text.length - 2 };
-	return text;
+	size_t count = 0, inner = text.length;
+
+	while (count < 3 && inner >= 2 && text.bytes[count] == '`' &&
+	    text.bytes[text.length - 1 - count] == '`') {
+		count++;
+		inner -= 2;
+	}
+	return memchr(text.bytes + count, '`', inner) != NULL ? text
+	    : (struct span){ text.bytes + count, inner };
+}
+
+static void
+complain_of_length(struct buffer *complaint, size_t length)
+{
+	buffer_printf(complaint, "a term has up to %d bytes, this one has %zu",
+	    TERM_BYTES_MAX, length);
 }
 
 static bool
-is_plain(const char *text, size_t length)
+check_typed(const struct span *text, struct buffer *complaint)
 {
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return false;
-	return utf8_is_valid(text, length);
+	if (memchr(text->bytes, '\n', text->length) != NULL ||
+	    memchr(text->bytes, '\r', text->length) != NULL)
+		buffer_append_string(complaint, "a term stands on one line, and"
+		    " yours goes on behind it");
+	else if (text->length > TYPED_BYTES_MAX)
+		complain_of_length(complaint, text->length);
+	return complaint->length == 0;
 }
 
 static bool
@@ -192,26 +217,23 @@ check_term(struct wish *wish, struct buffer *complaint)
 {
 	const char *term = buffer_string(&wish->term);
 
-	if (wish->term.length > TERM_BYTES_MAX)
-		buffer_printf(complaint, "a term has up to %d bytes, this one"
-		    " has %zu", TERM_BYTES_MAX, wish->term.length);
+	if (term[strspn(term, BLANKS)] == '\0')
+		buffer_append_string(complaint, "there is no term to look for");
+	else if (wish->term.length > TERM_BYTES_MAX)
+		complain_of_length(complaint, wish->term.length);
 	else if (!is_plain(term, wish->term.length))
-		buffer_append_string(complaint, "a term is one line of plain"
-		    " text");
+		buffer_append_string(complaint, "a term is plain text, without"
+		    " tabs and the like");
 	return complaint->length == 0;
 }
 
 bool
 wish_read(struct wish *wish, const char *text, struct buffer *complaint)
 {
-	struct span rest = { text, strlen(text) };
+	struct span rest = trim((struct span){ text, strlen(text) });
 
-	if (strpbrk(text, "\r\n") != NULL) {
-		buffer_append_string(complaint, "a term stands on one line, and"
-		    " yours goes on behind it");
-		return false;
-	}
-	if (!take_options(wish, &rest, complaint))
+	if (!check_typed(&rest, complaint) ||
+	    !take_options(wish, &rest, complaint))
 		return false;
 	rest = strip_backticks(rest);
 	words_undo(&wish->term, rest.bytes, rest.length);
@@ -235,6 +257,16 @@ try_regex(const struct regex *regex, const char *expression,
 	return complaint->length == 0;
 }
 
+static size_t
+count_characters(const char *text, size_t length)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return count;
+}
+
 bool
 wish_is_bearable(const struct wish *wish, struct buffer *complaint)
 {
@@ -248,7 +280,7 @@ wish_is_bearable(const struct wish *wish, struct buffer *complaint)
 	if (regex == NULL)
 		buffer_printf(complaint, "it is no regular expression: %s at"
 		    " character %zu", error.reason,
-		    term_offset(term, error.at) + 1);
+		    count_characters(term, term_offset(term, error.at)) + 1);
 	regex_free(regex);
 	free(expression);
 	return is_bearable;
@@ -256,19 +288,12 @@ wish_is_bearable(const struct wish *wish, struct buffer *complaint)
 
 /* --- as people see it -------------------------------------------------------*/
 
-static bool
-is_id(const char *text)
-{
-	return strlen(text) >= 9 && strspn(text,
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == strlen(text);
-}
-
 static void
 append_channel(struct buffer *out, const char *in)
 {
 	struct buffer name = { 0 };
 
-	if (is_id(in)) {
+	if (words_is_id(in)) {
 		buffer_printf(out, " in <#%s>", in);
 		return;
 	}

@@ -17,8 +17,7 @@ struct wish {
 
 /*
  * Read what was typed: a term with in:, where: and class: before or behind it.
- * Returns false with *complaint set, a sentence with no end to it, where it can
- * not be; an empty term is none of it.
+ * Returns false with *complaint set, a sentence without its full stop.
  */
 bool wish_read(struct wish *wish, const char *text, struct buffer *complaint);
 void wish_free(struct wish *wish);

@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "clock.h"
@@ -114,6 +113,8 @@ words_undo(struct buffer *out, const char *text, size_t length)
 void
 words_channel(struct buffer *out, const char *text, size_t length)
 {
+	size_t at;
+
 	if (length > 3 && memcmp(text, "<#", 2) == 0) {
 		size_t id = strcspn(text + 2, "|>");
 
@@ -124,7 +125,19 @@ words_channel(struct buffer *out, const char *text, size_t length)
 		text++;
 		length--;
 	}
+	at = out->length;
 	words_undo(out, text, length);
+	if (words_is_id(buffer_string(out) + at))
+		return;
+	for (; at < out->length; at++)
+		out->data[at] = (char)tolower((unsigned char)out->data[at]);
+}
+
+bool
+words_is_id(const char *text)
+{
+	return strlen(text) >= 9 && strspn(text,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == strlen(text);
 }
 
 /* --- as it is shown ---------------------------------------------------------*/
@@ -170,6 +183,13 @@ words_quote(struct buffer *out, const char *text)
 	append_escaped(out, text, length);
 	buffer_append_string(out, is_cut ? ELLIPSIS : "");
 	buffer_append_string(out, mark);
+}
+
+void
+words_say(struct buffer *out, const char *text)
+{
+	buffer_append_string(out, "\n> ");
+	append_escaped(out, text, strlen(text));
 }
 
 /* docs.slack.dev, "Formatting message text", dates */

@@ -2,6 +2,7 @@
 #ifndef SLACK_BOT_WORDS_H
 #define SLACK_BOT_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ void words_undo(struct buffer *out, const char *text, size_t length);
 
 /*
  * Append a conversation as `in:` names it: the id of <#C1|name>, or a name
- * without its #.
+ * without its #, in lower case as Slack has them.
  */
 void words_channel(struct buffer *out, const char *text, size_t length);
 
@@ -33,6 +34,12 @@ void words_channel(struct buffer *out, const char *text, size_t length);
  * where that can be, cut after 80 characters.
  */
 void words_quote(struct buffer *out, const char *text);
+
+/* Append a saying as a line of its own, whole, and shown as it is. */
+void words_say(struct buffer *out, const char *text);
+
+/* Is it an id of Slack's, such as C0123456A, not a name? */
+bool words_is_id(const char *text);
 
 /* Append a time as Slack shows it to each in their own zone, else in UTC. */
 void words_time(struct buffer *out, int64_t time_s);

@@ -191,7 +191,7 @@ def test_a_forward_from_wish_to_end(talk):
     assert "<!channel>" not in mine["text"]
     theirs, = [p for p in posts if p["channel"] != DM]
     assert "`stark`" in theirs["text"] and "to+ny" not in theirs["text"]
-    wait_for(lambda: "`stark`, 1 hits" in talk.ask("list"), 20, "the count")
+    wait_for(lambda: "`stark`, 1 hit so far" in talk.ask("list"), 20, "the count")
     # not to who wrote it
     post = talk.answer(talk.slack.send("stark by Ada", user=ADA))
     assert post["channel"] != DM
