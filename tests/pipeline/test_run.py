@@ -298,9 +298,9 @@ def test_status_tells_what_runs(tmp_path):
         rows = [row.split() for row in status.stdout.splitlines()]
         assert rows[0] == ["STAGE", "PID", "SINCE", "RESTARTS", "WAITING"]
         assert [row[0] for row in rows[1:]] == STAGES
-        assert int(rows[3][1]) == pipeline.pid("scanner")
-        assert rows[3][3] == "1"
-        assert rows[4][1:] == ["does", "not", "answer"]
+        assert int(rows[4][1]) == pipeline.pid("scanner")
+        assert rows[4][3] == "1"
+        assert rows[5][1:] == ["does", "not", "answer"]
         os.kill(pipeline.run.pid, signal.SIGUSR1)
         wait_for(lambda: "RESTARTS" in pipeline.said(), 5, "the table")
     idle = subprocess.run(
