@@ -10,7 +10,7 @@ PROGRAMS = slack-reader attach-fetch slack-bot scanner classifier ws-broadcast s
 LIBS_slack-reader = -lwebsockets -lcurl -lssl -lcrypto -lcjson
 LIBS_attach-fetch = -lcurl -lcjson -lcrypto
 LIBS_slack-bot = -lpcre2-8 -lcurl -lcjson -lpthread
-LIBS_scanner = -lpcre2-8 -larchive -lcjson
+LIBS_scanner = -lpcre2-8 -lhs -larchive -lcjson -lpthread
 LIBS_classifier = -lpcre2-8 -lcjson
 LIBS_ws-broadcast = -lwebsockets -lsqlite3 -lcjson -lssl -lcrypto
 LIBS_slack-send = -lsqlite3 -lcurl -lcjson
@@ -106,7 +106,7 @@ modules_of = $(patsubst %.c,$(BUILD)/%.o,$(shell \
 	sed -n 's/.*modules: *\([^*]*\).*/\1/p' tests/unit/$(1).c))
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(call modules_of,$$*) $(LIBRARY)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 \
+	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lhs \
 		-lwebsockets -lcurl -lsqlite3 -lcjson -lssl -lcrypto
 
 unit: $(UNIT_TESTS)

@@ -12,8 +12,8 @@ set -u
 here=$(dirname -- "$(readlink -f -- "$0")")
 
 BUILD_PACKAGES='gcc make libc6-dev libcurl4-openssl-dev
-	libcjson-dev libwebsockets-dev libpcre2-dev libarchive-dev libssl-dev
-	libsqlite3-dev libjs-bootstrap5'
+	libcjson-dev libwebsockets-dev libpcre2-dev libvectorscan-dev
+	libarchive-dev libssl-dev libsqlite3-dev libjs-bootstrap5'
 FAKE_SLACK_PACKAGES='python3 python3-aiohttp openssl'
 TEST_PACKAGES="$FAKE_SLACK_PACKAGES libcmocka-dev libasan8 libubsan1
 	python3-pytest python3-pytest-xdist python3-selenium chromium

@@ -11,6 +11,7 @@
 #include "mapped_file.h"
 #include "notify.h"
 #include "patterns.h"
+#include "prefilter.h"
 #include "program.h"
 #include "record_loop.h"
 #include "scan.h"
@@ -24,7 +25,8 @@ enum {
 	OPT_DEPTH,
 	OPT_BINARY,
 	OPT_WHERE,
-	OPT_SUBSCRIPTIONS
+	OPT_SUBSCRIPTIONS,
+	OPT_NO_PREFILTER
 };
 
 static const struct program_option option_list[] = {
@@ -37,6 +39,8 @@ static const struct program_option option_list[] = {
 	{ "archive-entries", OPT_ENTRIES, "N", "unpacked of a file (10000)" },
 	{ "archive-bytes", OPT_BYTES, "SIZE", "unpacked of a record (64MiB)" },
 	{ "archive-depth", OPT_DEPTH, "N", "archives in archives (3)" },
+	{ "no-prefilter", OPT_NO_PREFILTER, NULL,
+	    "look for each pattern by itself: the same, slower" },
 	{ "test", 't', "REGEX", "try REGEX on a recording and report" },
 	{ "where", OPT_WHERE, "LIST", "where --test searches (any)" },
 	{ NULL, 0, NULL, NULL },
@@ -46,7 +50,8 @@ static const struct program program = {
 	.name = "scanner",
 	.synopsis = "--patterns FILE [--subscriptions FILE] | --test REGEX "
 	    "[--where LIST] [--spool DIR] [--max-matches N] [--binary] "
-	    "[--archive-entries N] [--archive-bytes SIZE] [--archive-depth N]",
+	    "[--archive-entries N] [--archive-bytes SIZE] [--archive-depth N] "
+	    "[--no-prefilter]",
 	.purpose = "Look for patterns in the text, payload, attachments and "
 	    "files of records; add what was found.",
 	.example = "scanner --patterns patterns.conf < day.ndjson | "
@@ -60,6 +65,7 @@ struct options {
 	const char *test;
 	unsigned where;
 	size_t max_matches;
+	bool has_prefilter;
 	struct file_options files;
 };
 
@@ -68,6 +74,7 @@ struct scanner {
 	struct serials serials;
 	struct pattern_set *set;
 	struct subscribers *subscribers;
+	struct prefilter *prefilter;	/* or NULL */
 	struct scan *scan;
 	struct occasion occasion;
 	struct findings findings;
@@ -108,6 +115,9 @@ take_option(struct options *options, int key)
 	case OPT_BINARY:
 		options->files.binary = true;
 		break;
+	case OPT_NO_PREFILTER:
+		options->has_prefilter = false;
+		break;
 	case 'm':
 		options->max_matches = (size_t)program_count(&program,
 		    "max-matches", optarg, 1, 1000);
@@ -132,6 +142,7 @@ parse_options(int argc, char *argv[])
 {
 	struct options options = {
 		.max_matches = 10,
+		.has_prefilter = true,
 		.files = {
 			.archive_entries = 10000,
 			.archive_bytes = 64 * 1024 * 1024,
@@ -183,7 +194,8 @@ handle_record(struct record *record, void *arg)
 
 	if (!record_integer(record, RECORD_SEQ, &seq) || seq < 0)
 		seq = 0;
-	subscribers_sync(scanner->subscribers, seq, scanner->set);
+	if (subscribers_sync(scanner->subscribers, seq, scanner->set))
+		prefilter_update(scanner->prefilter, scanner->set);
 	occasion_begin(occasion, record);
 	scan_record(scanner->scan, scanner->set, record, occasion, findings);
 	findings_write(findings, occasion->author, record);
@@ -223,6 +235,7 @@ reload(void *arg)
 	subscribers_follow(scanner->subscribers, set);
 	patterns_free(scanner->set);
 	scanner->set = set;
+	prefilter_update(scanner->prefilter, set);
 }
 
 /* Read what there is to look for. Returns an exit status. */
@@ -232,11 +245,15 @@ prepare(struct scanner *scanner)
 	const struct options *options = &scanner->options;
 
 	scanner->subscribers = subscribers_new(&scanner->serials);
-	scanner->scan = scan_new(&options->files, options->max_matches);
+	if (options->has_prefilter)
+		scanner->prefilter = prefilter_new();
+	scanner->scan = scan_new(&options->files, options->max_matches,
+	    scanner->prefilter);
 	scanner->set = options->test != NULL ? take_test(scanner)
 	    : load_patterns(scanner);
 	if (scanner->set == NULL)
 		return EX_CONFIG;
+	prefilter_update(scanner->prefilter, scanner->set);
 	return load_subscriptions(scanner) == -1 ? EX_IOERR : EX_OK;
 }
 
@@ -244,6 +261,7 @@ static void
 release(struct scanner *scanner)
 {
 	scan_free(scanner->scan);
+	prefilter_free(scanner->prefilter);
 	findings_free(&scanner->findings);
 	notify_free(&scanner->notify);
 	occasion_free(&scanner->occasion);

@@ -21,11 +21,12 @@ struct part {
 };
 
 struct scan *
-scan_new(const struct file_options *options, size_t max_matches)
+scan_new(const struct file_options *options, size_t max_matches,
+    struct prefilter *prefilter)
 {
 	struct scan *scan = xcalloc(1, sizeof *scan);
 
-	scan->text = text_scan_new(max_matches);
+	scan->text = text_scan_new(max_matches, prefilter);
 	if (options->spool != NULL)
 		scan->files = file_scan_new(options, scan->text);
 	return scan;

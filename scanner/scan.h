@@ -5,14 +5,19 @@
 #include "file_scan.h"
 #include "findings.h"
 #include "patterns.h"
+#include "prefilter.h"
 #include "record.h"
 
 #define SCAN_FILES_MAX 64	/* that are looked through of one record */
 
 struct scan;
 
-/* Keep max_matches of a pattern in a record. */
-struct scan *scan_new(const struct file_options *options, size_t max_matches);
+/*
+ * Keep max_matches of a pattern in a record. The prefilter is borrowed; it
+ * knows the sets that are scanned with, or is NULL.
+ */
+struct scan *scan_new(const struct file_options *options, size_t max_matches,
+    struct prefilter *prefilter);
 void scan_free(struct scan *scan);
 
 /*

@@ -6,6 +6,7 @@
 
 #include "excerpt.h"
 #include "memory.h"
+#include "places.h"
 #include "utf8.h"
 
 #define WINDOW_BYTES 65536
@@ -41,12 +42,16 @@ struct window {
 
 struct text_scan {
 	size_t max_matches;
+	struct prefilter *prefilter;
 	const struct pattern_set *set;
 	struct occasion *occasion;
 	struct findings *findings;
 	uint64_t watches_steps;		/* left for this record */
-	struct progress *progress;	/* one a pattern */
+	struct progress *progress;	/* one a pattern, those in_record hold */
 	size_t capacity;
+	struct places in_record;	/* patterns that were looked for */
+	struct places in_text;		/* in the text at hand */
+	struct places candidates;	/* in the window at hand */
 
 	unsigned part;
 	size_t where;
@@ -60,11 +65,12 @@ struct text_scan {
 };
 
 struct text_scan *
-text_scan_new(size_t max_matches)
+text_scan_new(size_t max_matches, struct prefilter *prefilter)
 {
 	struct text_scan *scan = xcalloc(1, sizeof *scan);
 
 	scan->max_matches = max_matches;
+	scan->prefilter = prefilter;
 	return scan;
 }
 
@@ -75,6 +81,9 @@ text_scan_free(struct text_scan *scan)
 		return;
 	buffer_free(&scan->pending);
 	buffer_free(&scan->replaced);
+	places_free(&scan->in_record);
+	places_free(&scan->in_text);
+	places_free(&scan->candidates);
 	free(scan->progress);
 	free(scan);
 }
@@ -92,8 +101,7 @@ text_scan_begin(struct text_scan *scan, const struct pattern_set *set,
 		scan->progress = xrealloc(scan->progress,
 		    scan->capacity * sizeof *scan->progress);
 	}
-	for (size_t i = 0; i < set->count; i++)
-		scan->progress[i] = (struct progress){ .steps = RECORD_STEPS };
+	places_clear(&scan->in_record, set->count);
 }
 
 void
@@ -108,8 +116,7 @@ text_scan_open(struct text_scan *scan, unsigned part, const char *where,
 	scan->line = 1;
 	scan->fresh = 0;
 	scan->pending.length = 0;
-	for (size_t i = 0; i < scan->set->count; i++)
-		scan->progress[i].from = 0;
+	places_clear(&scan->in_text, scan->set->count);
 }
 
 static uint64_t
@@ -365,15 +372,52 @@ is_wanted(struct text_scan *scan, const struct pattern *pattern)
 	    occasion_wants(scan->occasion, pattern->watch, scan->part));
 }
 
+/* What a record costs must not grow with all that is not looked for in it. */
+static void
+begin_progress(struct text_scan *scan, size_t index)
+{
+	struct progress *progress = &scan->progress[index];
+
+	if (!places_has(&scan->in_record, index))
+		*progress = (struct progress){ .steps = RECORD_STEPS };
+	if (!places_has(&scan->in_text, index))
+		progress->from = 0;
+	places_add(&scan->in_record, index);
+	places_add(&scan->in_text, index);
+}
+
+static void
+find_candidates(struct text_scan *scan, const struct window *window)
+{
+	if (scan->prefilter == NULL)
+		places_fill(&scan->candidates, scan->set->count);
+	else
+		prefilter_find(scan->prefilter, window->subject + scan->fresh,
+		    window->length - scan->fresh, &scan->candidates);
+}
+
+static void
+scan_candidates(struct text_scan *scan, const struct window *window)
+{
+	const struct places *candidates = &scan->candidates;
+
+	for (size_t i = places_next(candidates, 0); i != PLACES_END;
+	    i = places_next(candidates, i + 1)) {
+		if (!is_wanted(scan, scan->set->patterns[i]))
+			continue;
+		begin_progress(scan, i);
+		scan_pattern(scan, i, window);
+	}
+}
+
 /* Returns how many bytes at the window's begin are needed no more. */
 static size_t
 scan_window(struct text_scan *scan, struct window window)
 {
 	window.subject = replace_invalid(scan, &window);
 	window.cut = window.is_last ? window.length : find_cut(scan, &window);
-	for (size_t i = 0; i < scan->set->count; i++)
-		if (is_wanted(scan, scan->set->patterns[i]))
-			scan_pattern(scan, i, &window);
+	find_candidates(scan, &window);
+	scan_candidates(scan, &window);
 	if (window.is_last)
 		return window.length;
 
@@ -442,7 +486,8 @@ text_scan_close(struct text_scan *scan)
 		    .length = scan->pending.length, .is_last = true });
 	scan->pending.length = 0;
 	findings_sort(scan->findings, scan->first_match);
-	for (size_t i = 0; i < scan->set->count; i++)
+	for (size_t i = places_next(&scan->in_text, 0); i != PLACES_END;
+	    i = places_next(&scan->in_text, i + 1))
 		close_progress(scan, i);
 
 	/* an archive can have many entries with nothing in them */

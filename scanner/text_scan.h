@@ -14,11 +14,16 @@
 #include "findings.h"
 #include "occasion.h"
 #include "patterns.h"
+#include "prefilter.h"
 
 struct text_scan;
 
-/* A scan that keeps max_matches of a pattern in a record, and counts on. */
-struct text_scan *text_scan_new(size_t max_matches);
+/*
+ * A scan that keeps max_matches of a pattern in a record, and counts on. The
+ * prefilter is borrowed; it knows the sets that are scanned with, or is NULL.
+ */
+struct text_scan *text_scan_new(size_t max_matches,
+    struct prefilter *prefilter);
 void text_scan_free(struct text_scan *scan);
 
 /*
