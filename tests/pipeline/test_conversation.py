@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from conftest import ROOT
+from conftest import BIN, ROOT
 from slack import fake_slack  # noqa: F401
 from test_run import wait_for
 from test_run_live import follow, stop
@@ -100,11 +100,11 @@ class Talk:
 def link_programs(folder, host):
     """The programs, with an attach-fetch that takes files of that host."""
     folder.mkdir()
-    for program in (ROOT / "build" / "bin").iterdir():
+    for program in BIN.iterdir():
         if program.name != "attach-fetch":
             (folder / program.name).symlink_to(program)
     fetch = folder / "attach-fetch"
-    fetch.write_text(f"#!/bin/sh\nexec {ROOT}/build/bin/attach-fetch"
+    fetch.write_text(f"#!/bin/sh\nexec {BIN}/attach-fetch"
                      f' --insecure-hosts {host} "$@"\n')
     fetch.chmod(0o755)
     return folder
