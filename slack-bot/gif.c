@@ -76,7 +76,7 @@ append_encoded(struct buffer *out, const char *text)
 static const char *
 find_url(const cJSON *data, uint64_t number)
 {
-	int count = cJSON_GetArraySize(data);
+	int count = data == NULL ? 0 : cJSON_GetArraySize(data);
 	const char *url = count == 0 ? NULL : json_string(cJSON_GetArrayItem(
 	    data, (int)(number % (uint64_t)count)), "url");
 
@@ -88,15 +88,19 @@ find_url(const cJSON *data, uint64_t number)
 static void
 take_gifs(struct fetch *fetch, const struct http_answer *answer)
 {
-	cJSON *json = cJSON_ParseWithLength(answer->body, answer->length);
-	const cJSON *data = cJSON_GetObjectItemCaseSensitive(json, "data");
-	const char *url = find_url(data, fetch->number);
+	struct record *json = record_new("gif", (const char *const[]){ NULL });
+	const cJSON *data = NULL;
+	const char *url;
+
+	if (record_parse(json, answer->body, answer->length) == 0)
+		data = record_array(json, "data");
+	url = find_url(data, fetch->number);
 
 	if (url != NULL) {
-		buffer_append_string(fetch->reply, "here is a gif of ");
+		buffer_append_string(fetch->reply, "I have selected a gif of ");
 		words_quote(fetch->reply, fetch->category);
 		buffer_printf(fetch->reply, ": %s", url);
-	} else if (cJSON_IsArray(data) && cJSON_GetArraySize(data) == 0) {
+	} else if (data != NULL && cJSON_GetArraySize(data) == 0) {
 		buffer_append_string(fetch->reply, "Giphy knows no gif of ");
 		words_quote(fetch->reply, fetch->category);
 		buffer_append_string(fetch->reply, ".");
@@ -104,7 +108,7 @@ take_gifs(struct fetch *fetch, const struct http_answer *answer)
 		buffer_append_string(fetch->reply, "no gif: Giphy answered"
 		    " something that I do not understand.");
 	}
-	cJSON_Delete(json);
+	record_free(json);
 }
 
 static const char *

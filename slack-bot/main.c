@@ -8,6 +8,8 @@
  *	wish, trial	what is asked for, and whether it can be borne
  *	test, gif	answers that take time: jobs
  *	job, owed	a job done, and the thread that does it
+ *	journal_day, spooled, scanner_run
+ *			what test looks through, and by what
  *	status		how the other programs are
  *	book		the subscriptions and their file
  *	words, quotes	what people type, what we say
@@ -207,6 +209,15 @@ commit(void *arg)
 	return 0;
 }
 
+/* At once, whatever the other thread is doing. */
+static void
+leave(int status)
+{
+	if (signals_want_stop())
+		signals_die();
+	_exit(status);
+}
+
 static int
 run(struct options *options)
 {
@@ -227,7 +238,8 @@ run(struct options *options)
 			slack_bot.owed = owed_new(&options->bot,
 			    slack_bot.bot.book, options->inbox);
 		status = record_loop(&filter, &slack_bot);
-		owed_free(slack_bot.owed);
+		if (!owed_free(slack_bot.owed))
+			leave(status);
 	}
 	quotes_free(slack_bot.bot.quotes);
 	book_free(slack_bot.bot.book);

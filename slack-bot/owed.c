@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "record.h"
 
 #define AGAIN_MS 1000		/* while the inbox takes nothing more */
+#define LOWEST_PRIORITY 19
 
 /* A job, which the book has under the same seq and user. */
 struct task {
@@ -145,12 +147,21 @@ is_over(struct owed *owed)
 	return is;
 }
 
+/* The stream goes first where there is one processor for all. */
+static void
+step_back(void)
+{
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY) == -1)
+		warn("setpriority");
+}
+
 static void *
 work(void *arg)
 {
 	struct owed *owed = arg;
 	struct task *task;
 
+	step_back();
 	while (!is_over(owed)) {
 		while ((task = find_task(owed)) != NULL) {
 			word_reply(task);
@@ -208,19 +219,19 @@ free_task(struct owed *owed, struct task *task)
 	free(task);
 }
 
-void
+bool
 owed_free(struct owed *owed)
 {
 	bool is_working;
 
 	if (owed == NULL)
-		return;
+		return true;
 	pthread_mutex_lock(&owed->lock);
 	owed->is_over = true;
 	is_working = owed->is_working;
 	pthread_mutex_unlock(&owed->lock);
 	if (is_working)
-		return;		/* it ends with the program, amid its work */
+		return false;
 	wake(owed);
 	pthread_join(owed->thread, NULL);
 	inbox_client_free(owed->client);
@@ -236,6 +247,7 @@ owed_free(struct owed *owed)
 	close(owed->set);
 	pthread_mutex_destroy(&owed->lock);
 	free(owed);
+	return true;
 }
 
 static bool
@@ -245,32 +257,36 @@ is_of(const struct task *task, const struct subscription *line)
 	    strcmp(task->line->user, line->user) == 0;
 }
 
-static void
+/* Returns whether it is new. */
+static bool
 take_up(struct owed *owed, const struct subscription *line)
 {
 	struct task *task;
 
 	TAILQ_FOREACH(task, &owed->tasks, entry)
 		if (is_of(task, line))
-			return;
+			return false;
 	task = xcalloc(1, sizeof *task);
 	task->owed = owed;
 	task->line = subscription_copy(line);
 	task->again = (struct timer){ .due = hand_in, .arg = task };
 	TAILQ_INSERT_TAIL(&owed->tasks, task, entry);
+	return true;
 }
 
-/* All that stand, whichever record is at hand. */
-static void
+/* All that stand, whichever record is at hand. Returns whether any is new. */
+static bool
 take_up_all(struct owed *owed)
 {
 	const struct subscription *line;
+	bool is_any = false;
 	size_t at = 0;
 
 	book_begin(owed->book, 0);
 	while ((line = book_next(owed->book, &at, SUBSCRIPTION_JOB, NULL)) !=
 	    NULL)
-		take_up(owed, line);
+		is_any = take_up(owed, line) || is_any;
+	return is_any;
 }
 
 static void
@@ -292,14 +308,16 @@ void
 owed_update(struct owed *owed)
 {
 	struct task *task, *next;
+	bool is_any;
 
 	pthread_mutex_lock(&owed->lock);
-	take_up_all(owed);
+	is_any = take_up_all(owed);
 	for (task = TAILQ_FIRST(&owed->tasks); task != NULL; task = next) {
 		next = TAILQ_NEXT(task, entry);
 		if (task->is_done)
 			forget(owed, task);
 	}
 	pthread_mutex_unlock(&owed->lock);
-	wake(owed);
+	if (is_any)
+		wake(owed);
 }

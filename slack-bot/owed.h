@@ -16,8 +16,11 @@ struct owed;
 struct owed *owed_new(const struct bot_settings *settings, struct book *book,
     const char *inbox);
 
-/* End the thread; what is not done stays in the book. */
-void owed_free(struct owed *owed);
+/*
+ * End the thread; what is not done stays in the book. Returns false where it is
+ * amid its work: it ends with the program, which may free nothing before.
+ */
+bool owed_free(struct owed *owed);
 
 /* Take up the jobs of the book that are new, forget those that are done. */
 void owed_update(struct owed *owed);

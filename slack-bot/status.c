@@ -1,6 +1,7 @@
 /* status: how Ultron is, as its other programs tell in the state folder. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -60,6 +61,13 @@ append_since(struct buffer *reply, const char *since)
 	words_time(reply, us / 1000000);
 }
 
+/* Of a noun behind a number. */
+static const char *
+find_ending(double number)
+{
+	return number == 1 ? "" : "s";
+}
+
 static void
 append_reader(struct request *request)
 {
@@ -78,7 +86,8 @@ append_reader(struct request *request)
 	words_quote(&request->reply, slack);
 	append_since(&request->reply, since);
 	if (*count != '\0')
-		buffer_printf(&request->reply, ", %s connections", count);
+		buffer_printf(&request->reply, ", %s connection%s", count,
+		    find_ending(strtod(count, NULL)));
 	buffer_append_string(&request->reply, ".");
 }
 
@@ -96,21 +105,23 @@ append_counts(struct request *request, const cJSON *stats)
 	const cJSON *classes = cJSON_GetObjectItemCaseSensitive(stats,
 	    "classes");
 	const char *first = json_string(stats, "uptime");
+	double messages = find_number(stats, "total_msg_count");
+	double replies = find_number(stats, "replied_msg_count");
+	double forwards = find_number(stats, "forwarded_msg_count");
 
-	if (stats == NULL)
+	if (!cJSON_IsObject(stats))
 		return;
-	buffer_printf(&request->reply, "\n%.0f messages",
-	    find_number(stats, "total_msg_count"));
+	buffer_printf(&request->reply, "\n%.0f message%s", messages,
+	    find_ending(messages));
 	if (first != NULL)
 		append_since(&request->reply, first);
 	buffer_printf(&request->reply, ", %.1f records a second in the last"
 	    " minute", find_number(stats, "rate_1m"));
 	buffer_printf(&request->reply, "; %.0f danger, %.0f warning, %.0f"
-	    " success; %.0f answers, %.0f forwards.",
+	    " success; %.0f answer%s, %.0f forward%s.",
 	    find_number(classes, "danger"), find_number(classes, "warning"),
-	    find_number(classes, "success"),
-	    find_number(stats, "replied_msg_count"),
-	    find_number(stats, "forwarded_msg_count"));
+	    find_number(classes, "success"), replies, find_ending(replies),
+	    forwards, find_ending(forwards));
 }
 
 static void
@@ -123,7 +134,8 @@ append_sender(struct request *request)
 	find_word(line, "oldest", oldest, sizeof oldest);
 	if (*open == '\0')
 		return;
-	buffer_printf(&request->reply, "\nTo Slack: %s messages wait", open);
+	buffer_printf(&request->reply, "\nTo Slack: %s message%s to be sent",
+	    open, find_ending(strtod(open, NULL)));
 	if (*oldest != '\0' && strcmp(oldest, "-") != 0) {
 		buffer_append_string(&request->reply, ", the oldest");
 		append_since(&request->reply, oldest);
@@ -139,7 +151,7 @@ append_error(struct request *request, const cJSON *stats)
 	const char *stage = json_string(error, "stage");
 	const char *reason = json_string(error, "reason");
 
-	if (stats == NULL)
+	if (!cJSON_IsObject(stats))
 		return;
 	if (stage == NULL || reason == NULL) {
 		buffer_append_string(&request->reply, "\nNo errors recorded"
