@@ -71,8 +71,8 @@ static const struct program program = {
 	    " [--total-max N]",
 	.purpose = "Answer what people say to the bot: add the answer to the"
 	    " record, and what changes in their subscriptions.",
-	.example = "slack-bot --bot-id U0BOTUSER1 < day.ndjson |"
-	    " jq -r '.command.reply // empty'",
+	.example = "slack-bot --bot-id U0ULTRON01 < day.ndjson |"
+	    " jq .command.reply",
 	.options = option_list,
 };
 

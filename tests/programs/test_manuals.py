@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, run_program
 
 PAGES = sorted((ROOT / "man").glob("*.[157]"))
-PROGRAMS = ["slack-reader", "attach-fetch", "scanner", "classifier",
+PROGRAMS = ["slack-reader", "attach-fetch", "slack-bot", "scanner", "classifier",
             "ws-broadcast", "slack-send", "stats"]
 
 
