@@ -174,8 +174,8 @@ note_change(struct book *book, const struct subscription *line)
 
 	subscription_print(line, &text);
 	buffer_append_json(&json, text.data, text.length);
-	if (memmem(book->changes.data, book->changes.length, json.data,
-	    json.length) == NULL) {
+	if (memmem(buffer_string(&book->changes), book->changes.length,
+	    json.data, json.length) == NULL) {
 		buffer_append(&book->changes,
 		    book->changes.length == 0 ? "[" : ",", 1);
 		buffer_append(&book->changes, json.data, json.length);
