@@ -91,26 +91,62 @@ def test_a_card_says_what_the_record_says(server, page):
                     card + "time") == "2025-11-22T08:26:40.000Z"
 
 
-def test_a_card_tells_of_commands_and_subscriptions(server, page):
+def test_a_card_tells_of_subscriptions(server, page):
     place = "https://acme.slack.com/archives/C1/p1763800000000100"
-    server.start().send(
-        message(1, "stark is here", permalink=place, notify=["U1"],
-                matches=[{"pattern": "stark", "for": {"U1": 7},
-                          "where": "text", "line": 1, "start": 0, "end": 5,
-                          "excerpt": "stark is here"}]),
-        message(2, "<@UBOT> forward stark", command={
-            "name": "forward", "args": "stark", "to": "C1", "reply":
-            "<@U1>! your forwarding is set for `<b>stark</b>`"}))
+    server.start().send(message(
+        1, "stark is here", permalink=place, notify=["U1", "U2"],
+        held={"U3": 0}, matches=[
+            {"pattern": "stark", "for": {"U1": 7, "U3": 9}, "where": "text",
+             "line": 1, "start": 0, "end": 5, "excerpt": "stark is here"},
+            {"pattern": "here", "for": {"U2": 8}, "only": "danger",
+             "where": "text", "line": 1, "start": 9, "end": 13,
+             "excerpt": "stark is here"}]))
     page.open_live()
-    assert "Subscribed: stark" in " ".join(page.wait_card(1).split())
+    text = " ".join(page.wait_card(1).split())
+    assert "Subscribed: stark" in text
+    assert "tells @U1 · holds back for @U3" in text
+    card = "[data-key='1'] "
+    assert page.texts(card + ".pattern") == ["stark"]
+    assert page.texts(card + ".body mark") == ["stark"]
     assert page.run("return document.querySelector(arguments[0]).href",
-                    "[data-key='1'] .facts a") == place
-    assert "forward stark" in page.wait_card(2)
+                    card + ".facts a") == place
+
+
+def test_a_match_of_one_class_counts_in_it(server, page):
+    server.start().send(message(
+        1, "stark", "danger", notify=["U2"],
+        matches=[{"pattern": "stark", "for": {"U2": 8}, "only": "danger",
+                  "where": "text", "excerpt": "stark"}]))
+    page.open_live()
+    assert "tells @U2" in page.wait_card(1)
+    assert page.texts("[data-key='1'] .pattern") == ["stark"]
+
+
+def test_a_card_tells_of_commands_and_answers(server, page):
+    server.start().send(
+        message(1, "<@UBOT> forward stark", command={
+            "name": "forward", "args": "stark", "to": "C1", "reply":
+            "<@U1>! your forwarding is set for `<b>stark</b>`"}),
+        message(2, "<@UBOT> gif", command={"name": "gif", "later": True}),
+        {"type": "reply", "of": 2, "user": "U1", "to": "C1", "seq": 3,
+         "text": "a *cat* for you", "class": "success"},
+        {"type": "slash_commands", "slash": "/ultron", "text": "list",
+         "user": "U1", "seq": 4, "class": "success", "command":
+         {"name": "list", "reply": "none"}})
+    page.open_live()
+    assert page.texts("[data-key='1'] .tag") == ["command"]
     page.run("document.querySelector(arguments[0]).click()",
-             "[data-key='2'] summary")
-    wait_for(lambda: page.texts("[data-key='2'] .answer"), "the answer")
-    answer, = page.texts("[data-key='2'] .answer")
+             "[data-key='1'] summary")
+    wait_for(lambda: page.texts("[data-key='1'] .answer"), "the answer")
+    answer, = page.texts("[data-key='1'] .answer")
     assert "your forwarding is set for <b>stark</b>" in answer
+    assert "The answer follows" in page.wait_card(2)
+    later = page.wait_card(3)
+    assert "a cat for you" in later
+    assert page.text("[data-key='3'] .heading bdi") == "Ultron"
+    assert page.texts("[data-key='3'] .tag") == ["answer"]
+    assert page.text("[data-key='3'] .jump") == "Go to the command, #2"
+    assert page.texts("[data-key='4'] .tag") == ["slash command"]
 
 
 def test_a_relayed_message_shows_its_payload_to_the_last_digit(server, page):

@@ -2,7 +2,7 @@
 
 import { attachmentsNodes, blocksNodes } from "./blocks.js";
 import { reportWords } from "./deliveries.js";
-import { element, foreign, foreignName, link, linkTarget, visible }
+import { drawing, element, foreign, foreignName, link, linkTarget, visible }
 	from "./dom.js";
 import { highlight, placesOf } from "./highlight.js";
 import { prettyJson } from "./json.js";
@@ -22,6 +22,9 @@ const LONG_TEXT = 900;
 const LONG_LINES = 14;
 const MATCHES_SHOWN = 6;
 const FILES_SHOWN = 20;
+const USERS_SHOWN = 5;
+const BELL = "M8 1a1 1 0 0 0-1 1v.6A4.5 4.5 0 0 0 3.5 7v3L2 12.5h12L12.5 10" +
+    "V7A4.5 4.5 0 0 0 9 2.6V2a1 1 0 0 0-1-1zM6.3 13.5a1.7 1.7 0 0 0 3.4 0z";
 const PAYLOAD_OPEN = 2000;	/* characters; a longer one is opened by hand */
 
 /* The sign of a class: a shape and a word, never a colour alone. */
@@ -43,7 +46,7 @@ export function cardOf(view, names) {
 	    ...bodyOf(view, names),
 	    ...matchesOf(view),
 	    ...filesOf(view),
-	    ...commandOf(view, names),
+	    ...answerOf(view, names),
 	    ...payloadOf(view),
 	    footOf(view, names));
 	const item = element("li", `item item-${view.class}`, article);
@@ -109,12 +112,13 @@ function failureOf({ delivery }) {
 	if (delivery?.status !== "failed")
 		return [];
 	return [element("p", "trouble", foreign(delivery.reason)),
-	    ...(delivery.of === null ? [] : [jumpTo(delivery.of)])];
+	    ...(delivery.of === null ? [] :
+	    [jumpTo(delivery.of, "Go to the message")])];
 }
 
-function jumpTo(seq) {
+function jumpTo(seq, words) {
 	const button = element("button", "btn btn-link btn-sm jump",
-	    `Go to the message, #${seq}`);
+	    `${words}, #${seq}`);
 
 	button.type = "button";
 	button.addEventListener("click", () => button.dispatchEvent(
@@ -227,10 +231,8 @@ function mostTelling(matches) {
 function bellOf({ isSubscribed }) {
 	if (!isSubscribed)
 		return [];
-	const bell = element("span", "bell", "🔔");
-
-	bell.setAttribute("aria-hidden", "true");
-	return [bell, element("span", "visually-hidden", "Subscribed: "), " "];
+	return [drawing("bell", BELL),
+	    element("span", "visually-hidden", "Subscribed: "), " "];
 }
 
 function matchesOf({ matches }) {
@@ -295,14 +297,15 @@ export function sizeWords(bytes) {
 	    bytes.toFixed(1)} ${units[unit]}`;
 }
 
-/* The answer opens by hand: it stands in Slack, and on a card of its own. */
-function commandOf({ command, answer }, names) {
-	if (!command)
-		return [];
-	return [element("p", "command", "Command ",
-	    element("code", "code", foreign(command))),
-	    ...(answer ? [disclosure("Answer", () =>
-	    element("div", "answer", markup(answer, names)))] : [])];
+/* To a command; it opens by hand, since it stands in Slack, too. */
+function answerOf({ command, answerTo }, names) {
+	if (answerTo !== null)
+		return [jumpTo(answerTo, "Go to the command")];
+	if (command?.isLater)
+		return [element("p", "where later", "The answer follows")];
+	return command === null || command.answer === "" ? [] :
+	    [disclosure("Answer", () => element("div", "answer",
+	    markup(cut(command.answer, TEXT_SHOWN), names)))];
 }
 
 function footOf(view, names) {
@@ -333,10 +336,11 @@ function payloadOf({ payload }) {
 function factsOf(view, names) {
 	const facts = [];
 
-	if (view.notify.length > 0)
-		facts.push(element("span", "", "tells ",
-		    ...view.notify.slice(0, 5).flatMap((id, i) =>
-		    [i > 0 ? ", " : "", mention("@", id, "", names)])));
+	for (const [word, users] of [["tells ", view.notify],
+	    ["holds back for ", view.held]])
+		if (users.length > 0)
+			facts.push(element("span", "", word,
+			    ...usersOf(users, names)));
 	if (view.rule)
 		facts.push(element("span", "rule", "rule ",
 		    foreignName(view.rule)));
@@ -344,6 +348,14 @@ function factsOf(view, names) {
 		facts.push(link(view.permalink, "Open in Slack"));
 	facts.push(element("span", "key", `#${view.key}`));
 	return facts.flatMap((fact, i) => i > 0 ? [" · ", fact] : [fact]);
+}
+
+function usersOf(users, names) {
+	const nodes = users.slice(0, USERS_SHOWN).flatMap((id, i) =>
+	    [i > 0 ? ", " : "", mention("@", id, "", names)]);
+
+	return users.length > USERS_SHOWN ? [...nodes,
+		` and ${users.length - USERS_SHOWN} more`] : nodes;
 }
 
 /* <details>, its inside made when it is first opened, which may be now. */

@@ -29,7 +29,8 @@ const REASONS = new Map(Object.entries({
 	account_inactive: "the bot was switched off",
 }));
 
-const seqOf = (value) => Number.isSafeInteger(value) && value > 0 ? value : null;
+export const seqOf = (value) =>
+    Number.isSafeInteger(value) && value > 0 ? value : null;
 
 /* The reason, with what its first word means where that is a word of Slack's. */
 function reasonWords(reason) {

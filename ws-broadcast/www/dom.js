@@ -63,6 +63,19 @@ export function foreign(text) {
 	return nodes;
 }
 
+/* A drawing of one path, 16 by 16, in the colour of the words around it. */
+export function drawing(className, path) {
+	const [svg, line] = ["svg", "path"].map((name) =>
+	    document.createElementNS("http://www.w3.org/2000/svg", name));
+
+	svg.setAttribute("class", className);
+	svg.setAttribute("viewBox", "0 0 16 16");
+	svg.setAttribute("aria-hidden", "true");
+	line.setAttribute("d", path);
+	svg.append(line);
+	return svg;
+}
+
 /* A name from outside: isolated, so that it turns nothing around it. */
 export function foreignName(text, className = "") {
 	return element("bdi", className, foreign(text));

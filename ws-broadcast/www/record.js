@@ -4,7 +4,7 @@
  */
 
 import { isObject, list, string } from "./blocks.js";
-import { deliveryOf } from "./deliveries.js";
+import { deliveryOf, seqOf } from "./deliveries.js";
 import { linkTarget } from "./dom.js";
 import { memberText } from "./json.js";
 
@@ -89,14 +89,15 @@ export function viewOf(line, record, key) {
 		before: textBefore(record, inner),
 		badLine: badLineOf(record),
 		files,
-		matches: list(record.matches).filter(isObject).map((match) =>
-		    matchOf(match, files)),
+		matches: list(record.matches).filter((match) =>
+		    counts(match, record)).map((match) => matchOf(match, files)),
 		limits: list(record.limits).filter(isObject).map(limitOf),
 		error: errorOf(record.error),
-		command: commandOf(object(record.command)),
-		answer: string(object(record.command).reply),
+		command: commandOf(record.command),
+		answerTo: record.type === "reply" ? seqOf(record.of) : null,
 		permalink: linkTarget(string(record.permalink)),
-		notify: list(record.notify).filter((id) => typeof id === "string"),
+		notify: toldOf(record, list(record.notify)),
+		held: toldOf(record, Object.keys(object(record.held))),
 		rule: string(record.rule),
 		payload: payloadOf(line, record),
 		line: keep(line),
@@ -110,8 +111,8 @@ export function unreadable(line, key, reason) {
 		key, class: "warning", heading: "unreadable record", byline: "",
 		channel: "", time: null, marks: [], text: "", blocks: [],
 		attachments: [], before: "", badLine: keep(line), files: [],
-		matches: [], limits: [], notify: [], rule: "", command: "",
-		answer: "", permalink: null,
+		matches: [], limits: [], notify: [], held: [], rule: "",
+		command: null, answerTo: null, permalink: null,
 		error: { stage: "dashboard", reason },
 		payload: null, line: keep(line), lineLength: line.length,
 	};
@@ -134,6 +135,8 @@ function headingOf(record, inner, delivery) {
 	if (record.type === "error")
 		return { heading: badLineOf(record) === "" ? "trouble" :
 		    "unreadable record", byline: "" };
+	if (record.type === "reply")
+		return { heading: "Ultron", byline: "" };
 	if (title !== "")
 		return { heading: title, byline: author };
 	if (author !== "")
@@ -189,6 +192,9 @@ function marksOf(record, inner) {
 		record.own === true ? "by Ultron" : null,
 		record.backfill === true ? "fetched later" : null,
 		record.type === "api_message" ? "by HTTP" : null,
+		record.type === "slash_commands" ? "slash command" :
+		    isObject(record.command) ? "command" : null,
+		record.type === "reply" ? "answer" : null,
 		record.type === "delivery" ? "delivery" : null,
 		record.type === "late_file" ? "late file" : null,
 	].filter((mark) => mark !== null);
@@ -258,6 +264,21 @@ function absence(file) {
 	    file.mode.replaceAll("_", " ") : "";
 }
 
+/* What somebody wants to know of one class only counts in that class. */
+function counts(match, record) {
+	return isObject(match) && (!isObject(match.for) ||
+	    match.only === undefined || match.only === record.class);
+}
+
+/* Those users of whose matches one counts, as slack-send sees it. */
+function toldOf(record, users) {
+	const told = new Set(list(record.matches).filter((match) =>
+	    counts(match, record)).flatMap((match) =>
+	    Object.keys(object(match.for))));
+
+	return users.filter((id) => told.has(id));
+}
+
 function matchOf(match, files) {
 	const where = string(match.where);
 
@@ -293,7 +314,8 @@ function errorOf(error) {
 }
 
 function commandOf(command) {
-	return [command.name, command.args].map(string).join(" ").trim();
+	return isObject(command) ? { answer: string(command.reply),
+		isLater: command.later === true } : null;
 }
 
 /* { text, isJson }: as it came, so that no number loses its last digits. */
