@@ -82,15 +82,37 @@ def best_of(measure):
     return min(measure() for _ in range(RUNS))
 
 
+def time_once(name, arguments, path):
+    with open(path, "rb") as records:
+        began = time.monotonic()
+        subprocess.run(command(name, arguments), stdin=records,
+                       stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
 def time_filter(name, arguments, path):
-    def run():
-        with open(path, "rb") as records:
-            began = time.monotonic()
-            subprocess.run(command(name, arguments), stdin=records,
-                           stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, check=True)
-        return time.monotonic() - began
-    return best_of(run)
+    return best_of(lambda: time_once(name, arguments, path))
+
+
+def print_subscriptions(folder, path, count):
+    """What the scanner does for people: the sizes take turns."""
+    sizes = (10, 100, 1000, 2000)
+    took = {size: [] for size in sizes}
+    for _ in range(RUNS):
+        for size in sizes:
+            table = folder / f"subscriptions{size}"
+            with open(table, "wb") as out:
+                subprocess.run([sys.executable, HERE / "subscriptions.py",
+                                str(size)], stdout=out, check=True)
+            took[size].append(time_once(
+                "scanner", ["--subscriptions", table], path))
+    best = {size: min(times) for size, times in took.items()}
+    for size in sizes:
+        print_row(f"scanner, {size:,} subscriptions",
+                  f"{count / best[size]:,.0f} rec/s")
+    print_row("with 1,000 of them, of that with 10",
+              f"{100 * best[10] / best[1000]:.0f} %", "50")
 
 
 def forget_counts(folder):
@@ -293,6 +315,7 @@ def main():
             took = time_filter(stage, arguments, path)
             print_row(f"{stage} alone", f"{count / took:,.0f} rec/s",
                       "200,000")
+        print_subscriptions(folder, path, count)
         print_row("keep adds to a line", f"{measure_keep(path, count):.1f} us",
                   "3")
         print_row("memory of keep, resident, idle",
