@@ -149,6 +149,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(WWW) $(DESTDIR)$(PREFIX)/share/ultron/www
+	install -m 644 examples/quotes.txt $(DESTDIR)$(PREFIX)/share/ultron
 	for section in 1 5 7; do install -m 644 man/*.$$section \
 		$(DESTDIR)$(PREFIX)/share/man/man$$section || exit 1; done
 

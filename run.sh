@@ -286,8 +286,12 @@ become() { # STAGE PROGRAM ARGUMENTS...
 	slack-reader) needed='SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_BOT_ULTRON
 		SLACK_API_URL SLACK_CHANNEL_LIST' ;;
 	attach-fetch) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL' ;;
-	slack-bot) needed='SECRET_WEAPON GIPHY_API_KEY GIPHY_API_URL
-		ULTRONEX_BOT_ID' ;;
+	slack-bot)
+		needed='SECRET_WEAPON ULTRONEX_BOT_ID'
+		# What was recorded asks nobody anything.
+		[ "$mode" = demo ] || [ "$mode" = replay ] ||
+			needed="$needed GIPHY_API_KEY GIPHY_API_URL"
+		;;
 	slack-send) needed='SLACK_BOT_TOKEN SLACK_BOT_ULTRON SLACK_API_URL
 		ULTRON_ALLOW_BROADCAST' ;;
 	ws-broadcast) needed='BASIC_AUTH_USERNAME BASIC_AUTH_PASSWORD
