@@ -229,9 +229,9 @@ book_remove(struct book *book, const struct subscription *line)
 }
 
 const struct buffer *
-book_changes(const struct book *book)
+book_changes(struct book *book)
 {
-	struct buffer *answer = &((struct book *)book)->answer;
+	struct buffer *answer = &book->answer;
 
 	if (book->changes.length == 0)
 		return NULL;

@@ -26,13 +26,23 @@ is_string(struct record *record, const char *name, const char *value)
 	return string != NULL && strcmp(string, value) == 0;
 }
 
-/* A new message, not what became of another one. */
+static bool
+is_slash_command(struct record *record)
+{
+	return is_string(record, RECORD_TYPE, "slash_commands");
+}
+
+/* A new message, not what became of another one. Of one with our name Slack
+ * may tell as app_mention, and slack-reader takes what comes first. */
 static bool
 is_said(struct record *record)
 {
 	static const char *const subtypes[] = { "file_share",
 	    "thread_broadcast", "me_message" };
 
+	if (!is_string(record, RECORD_TYPE, "message") &&
+	    !is_string(record, RECORD_TYPE, "app_mention"))
+		return false;
 	if (record_get(record, RECORD_SUBTYPE) == NULL)
 		return true;
 	for (size_t i = 0; i < sizeof subtypes / sizeof *subtypes; i++)
@@ -98,10 +108,9 @@ find_words(const struct bot *bot, struct record *record)
 {
 	const char *text = record_string(record, RECORD_TEXT);
 	const char *us = find_us(bot, record), *words = NULL;
-	bool is_slash = is_string(record, RECORD_TYPE, "slash_commands");
+	bool is_slash = is_slash_command(record);
 
-	if (!is_slash && (!is_string(record, RECORD_TYPE, "message") ||
-	    !is_said(record)))
+	if (!is_slash && !is_said(record))
 		return NULL;
 	if (text != NULL && us != NULL)
 		words = skip_mention(text, us);
@@ -212,7 +221,7 @@ find_channel(struct record *record)
 	const char *channel = record_string(record, RECORD_CHANNEL);
 
 	return channel != NULL && is_id(channel, ID_BYTES_MAX) &&
-	    is_string(record, RECORD_TYPE, "message") ? channel
+	    !is_slash_command(record) ? channel
 	    : record_string(record, RECORD_USER);
 }
 

@@ -69,6 +69,17 @@ mute(struct request *request, int64_t until_s)
 	    ". What comes meanwhile you get as one digest then.");
 }
 
+/* A record of a slash command may not tell when it was given. */
+static void
+mute_for(struct request *request, int64_t seconds)
+{
+	if (request->time_s != 0)
+		mute(request, request->time_s + seconds);
+	else
+		buffer_append_string(&request->reply, "I do not know what time"
+		    " it is. Say `mute` alone, and `talk` later.");
+}
+
 void
 mute_answer(struct request *request)
 {
@@ -83,7 +94,7 @@ mute_answer(struct request *request)
 	if (word.length == 0) {
 		mute(request, 0);
 	} else if (parse_duration(buffer_string(&word), &seconds)) {
-		mute(request, request->time_s + seconds);
+		mute_for(request, seconds);
 	} else {
 		buffer_append_string(&request->reply, "I do not know for how"
 		    " long: ");

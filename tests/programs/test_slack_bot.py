@@ -153,6 +153,12 @@ def test_takes_slash_commands_and_answers_who_gave_them():
     assert "`stark`" in answers[1]["command"]["reply"]
 
 
+def test_a_mention_may_come_as_such():
+    answer, = run([{**say(1, "forward stark"), "type": "app_mention"}])
+    assert answer["command"]["to"] == "C1"
+    assert answer["subscriptions"] == ["forward 1 - U1 any any any stark"]
+
+
 def test_commands_replace_those_of_an_earlier_run():
     once = run([say(1, "forward stark"), message(2, "x")])
     assert run(once) == once
@@ -525,6 +531,16 @@ def test_mute_asks_for_how_long(words):
     assert "subscriptions" not in answer
     assert "`mute 30m`" in answer["command"]["reply"]
     assert len(answer["command"]["reply"]) < 300
+
+
+def test_mute_wants_to_know_the_time():
+    slash = {"type": "slash_commands", "user": "U1", "text": "mute 30m"}
+    answers = run([slash, {**slash, "received": "2026-11-22T10:00:00.5Z"},
+                   {**slash, "text": "mute"}])
+    assert "what time it is" in answers[0]["command"]["reply"]
+    assert [answer.get("subscriptions") for answer in answers] == [
+        None, ["mute 1 - U1 1795343400"],
+        ["mute 1 2 U1 1795343400", "mute 3 - U1 -"]]
 
 
 def test_mute_until_talk():
