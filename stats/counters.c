@@ -9,6 +9,7 @@
 #include "echo.h"
 #include "memory.h"
 #include "subscriptions.h"
+#include "utf8.h"
 
 /* members of a match */
 #define FOR "for"
@@ -137,6 +138,18 @@ take_subscriptions(struct counters *counters, const cJSON *lines)
 	}
 }
 
+/* As much of the text as fits, to the end of a character. */
+static void
+copy_cut(char *to, size_t size, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length >= size)
+		length = utf8_floor(text, size - 1);
+	memcpy(to, text, length);
+	to[length] = '\0';
+}
+
 static void
 take_error(struct counters *counters, const cJSON *error, int64_t seq)
 {
@@ -150,8 +163,8 @@ take_error(struct counters *counters, const cJSON *error, int64_t seq)
 	if (stage == NULL || reason == NULL)
 		return;
 	last->seq = seq;
-	snprintf(last->stage, sizeof last->stage, "%s", stage);
-	snprintf(last->reason, sizeof last->reason, "%s", reason);
+	copy_cut(last->stage, sizeof last->stage, stage);
+	copy_cut(last->reason, sizeof last->reason, reason);
 }
 
 static void

@@ -77,6 +77,72 @@ def test_has_the_keys_of_ultronex(path):
         assert key in found
 
 
+def match(users, pattern="stark", **members):
+    return {"pattern": pattern, "where": "text", "for": users, **members}
+
+
+def test_counts_hits_of_forwards_by_what_made_them(path):
+    found = count(
+        line(seq=10, type="message", **{"class": "success"}, matches=[
+            match({"U1": 3, "U2": 4}), match({"U1": 3}, where="file:F1"),
+            match({"U3": 5}, only="danger"), match({"U4": 6}, only="success"),
+            {"pattern": "crash"}]),
+        line(seq=11, type="message", **{"class": "danger"}, matches=[
+            match({"U3": 5}, only="danger"), match({"U1": 3})]),
+        line(seq=12, type="message", matches=[match({"U3": 5}, only="danger")]),
+        line(seq=13, type="message", matches=[
+            match(users) for users in (7, None, [], {"U1": "3"}, {"U1": -1},
+                                       {"U1": 1.5}, {})] + [match(None)]),
+        path=path)
+    assert found["hits"] == {"3": 2, "4": 1, "5": 1, "6": 1}
+    assert found["patterns"] == {"crash": 1}
+
+
+def test_forgets_the_hits_of_what_has_ended(path):
+    def hit(seq, *lines):
+        return line(seq=seq, type="message", subscriptions=list(lines),
+                    matches=[match({"U1": 3, "U2": 4})])
+
+    found = count(hit(10), path=path)
+    assert found["hits"] == {"3": 1, "4": 1}
+    # in force at the record that ends it, and no more
+    found = count(hit(11, "forward 3 11 U1 any any any stark",
+                      "forward 11 - U1 C1 any any stark",
+                      "mute 4 11 U2 -", "what", 7), path=path)
+    assert found["hits"] == {"4": 2}
+    assert count(line(seq=12), path=path)["hits"] == {"4": 2}
+
+
+def test_hits_take_a_bounded_space(path):
+    found = count(*(line(seq=n, matches=[match({"U1": n})])
+                    for n in range(1, 6001)), path=path)
+    assert len(found["hits"]) == 4001 and found["hits"]["(others)"] == 2000
+
+
+def test_remembers_the_last_error(path):
+    assert "last_error" not in count(line(seq=1), path=path)
+    found = count(
+        line(seq=2, error={"stage": "scanner", "reason": "first"}),
+        line(seq=3, error={"stage": "keep", "reason": "died of it"}),
+        line(seq=4, error={"stage": 1}), line(seq=5, error="what"),
+        line(seq=6), path=path)
+    assert found["last_error"] == {"stage": "keep", "reason": "died of it",
+                                   "seq": 3}
+    assert found["errors"] == 4
+    assert count(line(seq=7), path=path)["last_error"]["seq"] == 3
+
+
+def test_an_error_is_cut_between_characters(path):
+    for more in range(4):
+        found = count(line(seq=1, error={
+            "stage": "s" * more + "\u20ac" * 100,
+            "reason": "r" * more + "\u20ac" * 1000}), path=path)
+        path.read_bytes().decode()
+        assert found["last_error"]["reason"].endswith("\u20ac")
+        assert found["last_error"]["stage"].endswith("\u20ac")
+        path.unlink()
+
+
 def delivery(status="sent", **members):
     return line(type="delivery", status=status, **members)
 
