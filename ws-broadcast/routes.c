@@ -198,10 +198,14 @@ answer_socket(const struct request *request)
 static void
 answer_track(const struct request *request)
 {
+	static const char sorry[] =
+	    "{\"msg\":\"The subscriptions cannot be read\"}";
 	struct buffer json = { 0 };
 
-	track_append(&json, request->site->subscriptions);
-	send_json(request, 200, json.data, json.length);
+	if (track_append(&json, request->site->subscriptions) == 0)
+		send_json(request, 200, json.data, json.length);
+	else
+		send_json(request, 503, sorry, strlen(sorry));
 	buffer_free(&json);
 }
 

@@ -66,14 +66,14 @@ append_terms(struct buffer *json, const struct subscriptions *table)
 	buffer_append_string(json, "}");
 }
 
-void
+int
 track_append(struct buffer *json, const char *path)
 {
 	struct subscriptions table = { 0 };
 	size_t bad;
 
-	if (path != NULL)
-		subscriptions_read(&table, path, &bad);
+	if (path != NULL && subscriptions_read(&table, path, &bad) == -1)
+		return -1;
 	keep_forwards(&table);
 	if (table.count == 0) {
 		buffer_append_string(json, NONE);
@@ -82,4 +82,5 @@ track_append(struct buffer *json, const char *path)
 		append_terms(json, &table);
 	}
 	subscriptions_free(&table);
+	return 0;
 }

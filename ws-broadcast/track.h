@@ -6,8 +6,9 @@
 
 /*
  * Append {"TERM":"U1, U2"} of the forwards in the file of subscriptions(5), or
- * {"msg":...} where there are none, no file, or NULL.
+ * {"msg":...} where there are none, no file, or NULL. Returns 0, or -1 with
+ * errno set where the file can't be read.
  */
-void track_append(struct buffer *json, const char *path);
+int track_append(struct buffer *json, const char *path);
 
 #endif

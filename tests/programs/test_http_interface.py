@@ -117,7 +117,8 @@ def line(slack, tmp_path_factory):
     folder = tmp_path_factory.mktemp("line")
     one = Line(folder, slack, [
         "--inbox", folder / "inbox.sock", "--outbox", folder / "outbox.db",
-        "--stats", folder / "stats.json"])
+        "--stats", folder / "stats.json",
+        "--subscriptions", folder / "subscriptions"])
     yield one
     one.stop()
 
@@ -184,6 +185,63 @@ def message(channel="ci", text=":x: it failed", payload="a payload",
             title="Build 42", **more):
     return {"msg": {"channel": channel, "text": text, "payload": payload,
                     "title": title, **more}}
+
+
+# --- who subscribed to what ---------------------------------------------------
+
+FORWARDS = """# Subscriptions of Ultron.
+seq 90
+forward 3 - U1 any any any stark
+forward 7 20 U2 any any any stark
+forward 21 - U2 C1 files danger stark
+forward 9 - U1 any any any /(?i)out of "memory"\\s/i
+forward 8 40 U1 any any any no more of it
+forward 10 - U3 any any any pattern
+refused 11 - U3 any any any (a+)+$
+mute 12 - U1 -
+job 13 - U1 C1 - test stark
+no line at all
+forward 14 - U3 any any any \u00fcber <b>
+"""
+
+
+def track(line):
+    answer = ask(line, "GET", "/ultronex/track")
+    assert answer.headers["Content-Type"].startswith(JSON)
+    return answer.status, json.loads(answer.body)
+
+
+def test_track_tells_the_forwards_that_stand(line):
+    path = line.folder / "subscriptions"
+    path.write_text(FORWARDS, encoding="utf-8")
+    assert track(line) == (200, {
+        "stark": "U1, U2", '/(?i)out of "memory"\\s/i': "U1",
+        "pattern": "U3", "\u00fcber <b>": "U3"})
+    path.write_text("forward 3 4 U1 any any any stark\n")
+    assert track(line) == (200, {"msg": "No pattern set for match"})
+    path.unlink()
+    assert track(line) == (200, {"msg": "No pattern set for match"})
+
+
+def test_track_does_not_say_none_where_it_cannot_know(line):
+    path = line.folder / "subscriptions"
+    path.mkdir()
+    try:
+        status, answer = track(line)
+    finally:
+        path.rmdir()
+    assert status == 503 and "No pattern" not in answer["msg"]
+
+
+def test_track_shows_as_many_as_there_may_be(line):
+    path = line.folder / "subscriptions"
+    path.write_text("".join(
+        f"forward {n + 1} - U{n % 20} any any any {n // 2:0200}\n"
+        for n in range(2000)))
+    status, found = track(line)
+    assert status == 200 and len(found) == 1000
+    assert found[f"{7:0200}"] == "U14, U15"
+    path.unlink()
 
 
 # --- UltronEx's rows ---------------------------------------------------------
