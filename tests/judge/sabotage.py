@@ -32,8 +32,8 @@ MAGIC = 0x4f414843
 SIZE = 1024
 ENOSPC = 28
 GROWING, MAKING, SYNCING = 1, 2, 4
-PROGRAMS = ("slack-reader", "attach-fetch", "scanner", "classifier",
-            "ws-broadcast", "slack-send", "stats", "keep")
+PROGRAMS = ("slack-reader", "attach-fetch", "slack-bot", "scanner",
+            "classifier", "ws-broadcast", "slack-send", "stats", "keep")
 
 # Where each setting and count is, as chaos.c says.
 FIELDS = {

@@ -241,6 +241,7 @@ def test_leaves_everybody_else_alone(chaos, tmp_path, how):
 
 FILTERS = {
     "attach-fetch": ["--offline", "--spool", EXAMPLES / "spool"],
+    "slack-bot": ["--bot-id", "UBOT", "--quotes", EXAMPLES / "quotes.txt"],
     "scanner": ["--patterns", EXAMPLES / "patterns.conf",
                 "--spool", EXAMPLES / "spool"],
     "classifier": ["--classes", EXAMPLES / "classes.conf"],
@@ -251,8 +252,18 @@ FILTERS = {
 }
 
 
+COMMANDS = ("help", "forward stark", "forward /(a+)+$/", "list", "quote",
+            "xkcd", "mute 2h", "talk", "stop stark", "stop", "what")
+
+
 def recording():
-    return (EXAMPLES / "qa-day.ndjson").read_bytes() * 15
+    """Days, each with somebody who talks to the bot at its end."""
+    day = (EXAMPLES / "qa-day.ndjson").read_bytes() + b"".join(
+        json.dumps({"type": "message", "user": "U1", "channel": "D1",
+                    "channel_type": "im", "ts": f"1763{place:06}.000100",
+                    "text": command}).encode() + b"\n"
+        for place, command in enumerate(COMMANDS))
+    return day * 15
 
 
 def run_filter(name, env, before=()):
