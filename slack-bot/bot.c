@@ -237,7 +237,10 @@ static void
 answer_command(struct bot *bot, struct record *record, const char *text,
     int64_t seq)
 {
-	struct words words = words_split(text);
+	struct buffer clean = { 0 };
+	words_clean(&clean, text);
+
+	struct words words = words_split(buffer_string(&clean));
 	const struct command *command = choose_command(bot, &words);
 	struct request request = {
 		.settings = bot->settings, .book = bot->book,
@@ -252,6 +255,7 @@ answer_command(struct bot *bot, struct record *record, const char *text,
 	buffer_string(&request.reply);
 	add_command(record, command, &request, &words);
 	buffer_free(&request.reply);
+	buffer_free(&clean);
 }
 
 /* --- what else changes subscriptions ----------------------------------------*/

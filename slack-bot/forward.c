@@ -309,6 +309,7 @@ stop_term(struct request *request, const char *term)
 	buffer_append_string(&request->reply,
 	    "you sure? No forwarding found for ");
 	words_quote(&request->reply, term);
+	buffer_append_string(&request->reply, ". `list` shows yours.");
 }
 
 void

@@ -87,6 +87,7 @@ struct options {
 /* All that there is between the options and the end. */
 struct slack_bot {
 	struct bot bot;
+	const char *quotes;
 	struct owed *owed;
 };
 
@@ -191,6 +192,21 @@ handle_record(struct record *record, void *arg)
 	bot_answer(&slack_bot->bot, record);
 }
 
+/* The file of quotes may have been edited. */
+static void
+reload(void *arg)
+{
+	struct slack_bot *slack_bot = arg;
+	struct quotes *quotes = quotes_new(slack_bot->quotes);
+
+	if (quotes == NULL) {
+		warnx("keeping the quotes read before");
+		return;
+	}
+	quotes_free(slack_bot->bot.quotes);
+	slack_bot->bot.quotes = quotes;
+}
+
 /* What the answers say is on disk before they leave. */
 static int
 commit(void *arg)
@@ -224,8 +240,8 @@ run(struct options *options)
 	static const char *const own[] = { RECORD_COMMAND,
 	    RECORD_SUBSCRIPTIONS, NULL };
 	static const struct filter filter = { .name = "slack-bot", .own = own,
-	    .handle = handle_record, .commit = commit };
-	struct slack_bot slack_bot = { .bot = {
+	    .handle = handle_record, .reload = reload, .commit = commit };
+	struct slack_bot slack_bot = { .quotes = options->quotes, .bot = {
 		.settings = &options->bot, .user = options->user,
 		.book = book_new(options->subscriptions),
 		.quotes = quotes_new(options->quotes),

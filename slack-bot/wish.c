@@ -58,7 +58,7 @@ take_in(struct wish *wish, const struct span *word, struct buffer *complaint)
 {
 	wish->in.length = 0;
 	words_channel(&wish->in, word->bytes + 3, word->length - 3);
-	if (strchr(buffer_string(&wish->in), ' ') == NULL &&
+	if (strpbrk(buffer_string(&wish->in), " @") == NULL &&
 	    is_plain(wish->in.data, wish->in.length) &&
 	    wish->in.length > 0 && wish->in.length <= IN_BYTES_MAX)
 		return true;

@@ -33,6 +33,36 @@ words_split(const char *text)
 	return words;
 }
 
+static const struct {
+	const char *typed;
+	const char *meant;
+} blanks[] = {
+	{ "\xc2\xa0", " " },		/* no-break space */
+	{ "\xe2\x80\xaf", " " },	/* a narrow one */
+	{ "\xe3\x80\x80", " " },	/* ideographic space */
+	{ "\xe2\x80\x8b", "" },	/* zero width space */
+	{ "\xe2\x81\xa0", "" },	/* word joiner */
+	{ "\xef\xbb\xbf", "" },	/* byte order mark */
+};
+
+void
+words_clean(struct buffer *out, const char *text)
+{
+	while (*text != '\0') {
+		size_t kind = 0;
+
+		while (kind < sizeof blanks / sizeof *blanks && strncmp(text,
+		    blanks[kind].typed, strlen(blanks[kind].typed)) != 0)
+			kind++;
+		if (kind == sizeof blanks / sizeof *blanks) {
+			buffer_append(out, text++, 1);
+			continue;
+		}
+		buffer_append_string(out, blanks[kind].meant);
+		text += strlen(blanks[kind].typed);
+	}
+}
+
 /* --- as it was typed --------------------------------------------------------*/
 
 static bool

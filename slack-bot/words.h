@@ -18,6 +18,12 @@ struct words {
 struct words words_split(const char *text);
 
 /*
+ * Append text with blanks of any kind as blanks, and without what nobody sees:
+ * Slack's clients send such where people typed twice, or pasted.
+ */
+void words_clean(struct buffer *out, const char *text);
+
+/*
  * Append text as it was typed: Slack's markup undone (<http://x.org|x.org> is
  * x.org, &amp; is &), curly quotes straight.
  */

@@ -73,7 +73,7 @@ def table(tmp_path):
 
 @pytest.mark.parametrize("text", [
     "<@U0BOT> help", "<@U0BOT>help", "<@U0BOT>   help  ", "<@U0BOT|ultron> help",
-    "<@u0bot> HELP", " <@U0BOT> Help", "<@U0BOT>: help", "<@U0BOT>, help me",
+    "<@U0BOT>\u00a0help", "<@u0bot> HELP", " <@U0BOT> Help", "<@U0BOT>: help", "<@U0BOT>, help me",
     "<@U0BOT>\nhelp"])
 def test_hears_its_name(text):
     answer, = run([message(1, text)])
@@ -212,6 +212,25 @@ def test_a_quote_is_shown_whole_and_as_it_is(tmp_path):
     assert reply.endswith("\n> &lt;!channel&gt; &amp; `co` " + "x" * 200)
 
 
+def test_quotes_are_read_again_on_hup(tmp_path):
+    path = tmp_path / "quotes"
+    path.write_text("old\n")
+    with subprocess.Popen(
+            [BIN / "slack-bot", "--bot-id", BOT, "--quotes", path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE) as bot:
+        for content, heard in (("new\n", "old"), ("# none\n", "new"),
+                               ("", "new")):
+            bot.stdin.write(json.dumps(say(1, "quote")).encode() + b"\n")
+            bot.stdin.flush()
+            answer = json.loads(bot.stdout.readline())
+            assert answer["command"]["reply"].endswith(f"\n> {heard}")
+            path.write_text(content)
+            bot.send_signal(signal.SIGHUP)
+        bot.stdin.close()
+        assert b"keeping the quotes read before" in bot.stderr.read()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"# nothing\n"])
 def test_a_file_without_quotes_is_told_at_the_start(tmp_path, content):
     path = tmp_path / "quotes"
@@ -306,6 +325,8 @@ def test_the_secret_word_may_be_in_a_file_and_no_command(tmp_path):
     ("stark in:C0123456A", "C0123456A any any stark"),
     ("in:<#C1> stark", "C1 any any stark"),
     ("stark in:any", "any any any stark"),
+    ("\u00a0stark\u3000in:#x\u00a0", "x any any stark"),
+    ("Tony\u00a0Stark\ufeff\u200b", "any any any Tony Stark"),
     ("where:files stark", "any files any stark"),
     ("stark where:text", "any text any stark"),
     ("class:danger where:any tony stark in:#x", "x any danger tony stark"),
@@ -341,6 +362,8 @@ def test_forward_keeps_what_was_typed(words, line):
     ("a\x7fb", "without tabs"),
     ("stark in:", None), ("stark in:#", "`in:` wants a channel"),
     ("stark in:\x01", "`in:` wants a channel"),
+    ("stark in:<@U1>", "`in:` wants a channel"),
+    ("stark in:@tony", "`in:` wants a channel"),
     ("stark in:" + "x" * 100, "`in:` wants a channel"),
     ("stark where:here", "`where:` wants"), ("stark class:bad", "`class:`")],
     ids=name)
@@ -474,10 +497,10 @@ def test_stop_says_whether_others_are_subscribed():
     assert replies[2:] == [
         "<@U1>! your forwarding is stopped for `a`, other users are still"
         " subscribed to it",
-        "<@U1>! you sure? No forwarding found for `a`",
+        "<@U1>! you sure? No forwarding found for `a`. `list` shows yours.",
         "<@U2>! your forwarding is stopped for `a`, no one else is subscribed"
         " to it",
-        "<@U2>! you sure? No forwarding found for `a`"]
+        "<@U2>! you sure? No forwarding found for `a`. `list` shows yours."]
 
 
 def test_stop_alone_stops_all_of_the_user():
