@@ -21,6 +21,7 @@
 #define STATUS "status"
 #define PURPOSE "purpose"
 #define ERRORS "errors"
+#define REASON "reason"
 
 /* Of a record from anybody at the inbox: it shall not take all names. */
 #define ERROR_KEYS_MAX 8
@@ -31,7 +32,7 @@
 const char *const counters_members[] = {
 	RECORD_SEQ, RECORD_TYPE, RECORD_TEXT, RECORD_CLASS, RECORD_CHANNEL,
 	RECORD_MATCHES, RECORD_SUBSCRIPTIONS, RECORD_FETCHED, RECORD_ERROR, RECORD_OWN,
-	ECHO_METADATA, STATUS, PURPOSE, ERRORS, NULL
+	ECHO_METADATA, STATUS, PURPOSE, ERRORS, REASON, NULL
 };
 
 struct counters *
@@ -151,20 +152,26 @@ copy_cut(char *to, size_t size, const char *text)
 }
 
 static void
-take_error(struct counters *counters, const cJSON *error, int64_t seq)
+note_error(struct counters *counters, const char *stage, const char *reason,
+    int64_t seq)
 {
-	const char *stage = json_string(error, "stage");
-	const char *reason = json_string(error, "reason");
 	struct last_error *last = &counters->last_error;
 
-	if (error == NULL)
-		return;
-	counters->errors++;
 	if (stage == NULL || reason == NULL)
 		return;
 	last->seq = seq;
 	copy_cut(last->stage, sizeof last->stage, stage);
 	copy_cut(last->reason, sizeof last->reason, reason);
+}
+
+static void
+take_error(struct counters *counters, const cJSON *error, int64_t seq)
+{
+	if (error == NULL)
+		return;
+	counters->errors++;
+	note_error(counters, json_string(error, "stage"),
+	    json_string(error, REASON), seq);
 }
 
 static void
@@ -221,7 +228,7 @@ count_arrival(struct counters *counters, const char *purpose)
 
 /* What became of a message to Slack. */
 static void
-count_delivery(struct counters *counters, struct record *record)
+count_delivery(struct counters *counters, struct record *record, int64_t seq)
 {
 	const char *status = record_string(record, STATUS);
 
@@ -231,10 +238,13 @@ count_delivery(struct counters *counters, struct record *record)
 	count_name(counters->deliveries, status);
 	if (strcmp(status, "sent") == 0 || strcmp(status, "digest") == 0)
 		count_arrival(counters, record_string(record, PURPOSE));
+	else
+		note_error(counters, "slack-send", record_string(record,
+		    REASON), seq);
 }
 
 static void
-count_type(struct counters *counters, struct record *record)
+count_type(struct counters *counters, struct record *record, int64_t seq)
 {
 	const char *type = record_string(record, RECORD_TYPE);
 
@@ -245,7 +255,7 @@ count_type(struct counters *counters, struct record *record)
 		counters->messages++;
 		counters->echoes += echo_key(record) != NULL;
 	} else if (strcmp(type, "delivery") == 0) {
-		count_delivery(counters, record);
+		count_delivery(counters, record, seq);
 	}
 }
 
@@ -291,7 +301,7 @@ counters_take(struct counters *counters, struct record *record)
 			counters->seq = seq;
 	}
 	counters->records++;
-	count_type(counters, record);
+	count_type(counters, record, seq);
 	count_text(counters, record);
 	count_name(counters->classes, record_string(record, RECORD_CLASS));
 	count_name(counters->channels, record_string(record, RECORD_CHANNEL));

@@ -13,7 +13,8 @@
 /* A record is not older than this, or it comes from yesterday's recording. */
 #define LATENCY_US_MAX (INT64_C(3600) * 1000000)
 
-/* The last record with an error; seq 0: there was none. */
+/* The last record with an error, or of a message that did not reach Slack;
+ * seq 0: there was none. */
 struct last_error {
 	int64_t seq;
 	char stage[64];

@@ -160,6 +160,14 @@ def test_counts_deliveries_by_their_purpose(path):
     assert found["deliveries"] == {"digest": 1, "failed": 3, "sent": 5}
 
 
+def test_a_message_that_did_not_reach_slack_is_an_error_to_tell_of(path):
+    found = count(delivery("failed", seq=3, reason="is_archived"),
+                  delivery(seq=4, reason="none"), path=path)
+    assert found["last_error"] == {
+        "stage": "slack-send", "reason": "is_archived", "seq": 3}
+    assert found["errors"] == 0
+
+
 def test_a_delivery_that_comes_again_counts_once(path):
     again = [delivery(seq=7, purpose="relay", errors={"k": 2})]
     count(*again, path=path)
