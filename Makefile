@@ -54,6 +54,7 @@ WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*
 # Most tests wait for something: several at once take half the time.
 WORKERS = 3
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
+SHARED = -n $(WORKERS) --dist loadgroup
 
 .PHONY: all help test check unit torment flood bench install clean
 all: $(BINARIES) $(WWW)
@@ -123,10 +124,10 @@ DICE := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 check: all build/chaos.so
 	$(MAKE) unit
 	$(MAKE) SANITIZE=1 all unit
-	ULTRON_BIN=build/asan/bin $(PYTEST) -n $(WORKERS) tests/programs
+	ULTRON_BIN=build/asan/bin $(PYTEST) $(SHARED) tests/programs
 	@echo 'judge: seeds 20261122 and $(DICE)'
-	ULTRON_JUDGE_SEED=$(DICE) $(PYTEST) -n 3 tests/judge
-	$(PYTEST) -n $(WORKERS) --ignore tests/judge tests
+	ULTRON_JUDGE_SEED=$(DICE) $(PYTEST) $(SHARED) tests/judge
+	$(PYTEST) $(SHARED) --ignore tests/judge tests
 
 # How long to torment the pipeline, and by which dice; none: one of its own.
 MINUTES = 30
