@@ -13,8 +13,8 @@
 #define TERM_CHARACTERS 80
 #define EXCERPT_CHARACTERS 300
 #define NAME_CHARACTERS 80
+#define BLANKS " \t\r\n"
 #define JOINER "\xe2\x80\x8b"	/* a border of words that nobody sees */
-#define FOREVER_US INT64_MAX
 
 /* A forward in the making. */
 struct forward {
@@ -62,8 +62,8 @@ has_term(const struct forward *forward, const cJSON *until, const char *term)
 
 		if (match == until)
 			return false;
-		if (known != NULL && concerns(forward, match) &&
-		    strcmp(known, term) == 0)
+		if (known != NULL && strcmp(known, term) == 0 &&
+		    concerns(forward, match))
 			return true;
 	}
 	return false;
@@ -133,12 +133,24 @@ append_where(struct forward *forward, const cJSON *match)
 	buffer_free(&name);
 }
 
+/* One line of it; a blank at an end stays, outside of the marks: Slack takes no
+ * others for bold. */
 static void
-append_piece(struct buffer *out, const char *text, size_t length)
+append_piece(struct buffer *out, const char *text, size_t length,
+    bool is_match)
 {
 	char *piece = xstrndup(text, length);
+	bool is_blank = piece[strspn(piece, BLANKS)] == '\0';
 
+	if (length > 0 && strchr(BLANKS, text[0]) != NULL)
+		buffer_append(out, " ", 1);
+	if (is_match && !is_blank)
+		buffer_append_string(out, JOINER "*");
 	markup_append_line(out, piece, EXCERPT_CHARACTERS, false);
+	if (is_match && !is_blank)
+		buffer_append_string(out, "*" JOINER);
+	if (!is_blank && strchr(BLANKS, text[length - 1]) != NULL)
+		buffer_append(out, " ", 1);
 	free(piece);
 }
 
@@ -160,14 +172,12 @@ append_excerpt(struct forward *forward, const cJSON *match,
 	    last->valuedouble <= (double)length ? (size_t)last->valuedouble
 	    : start;
 	if (end == start || memchr(excerpt + start, '*', end - start) != NULL) {
-		append_piece(out, excerpt, length);
+		append_piece(out, excerpt, length, false);
 		return;
 	}
-	append_piece(out, excerpt, start);
-	buffer_append_string(out, JOINER "*");
-	append_piece(out, excerpt + start, end - start);
-	buffer_append_string(out, "*" JOINER);
-	append_piece(out, excerpt + end, length - end);
+	append_piece(out, excerpt, start, false);
+	append_piece(out, excerpt + start, end - start, true);
+	append_piece(out, excerpt + end, length - end, false);
 }
 
 /* What is around the match: it stands on the first one of its text, which may
@@ -277,6 +287,9 @@ word_forward(struct forward *forward, struct buffer *text)
 
 	buffer_append_string(text, ":mag: ");
 	buffer_append(text, forward->head.data, forward->head.length);
+	if (forward->term_count > TERMS_MAX)
+		buffer_printf(text, " and %zu more", forward->term_count -
+		    TERMS_MAX);
 	append_channel(text, forward->record);
 	append_author(text, forward->record);
 	append_link(text, forward->record);
@@ -312,7 +325,7 @@ read_for(struct record *record, const char *user, int64_t due_us,
 		record_integer(record, RECORD_SEQ, &seq);
 		word_forward(&forward, &text);
 		take(&(struct outbox_message){
-			.seq = seq > 0 ? seq : 0, .id = user,
+			.seq = seq > 0 ? seq : 0, .id = seq > 0 ? user : NULL,
 			.purpose = OUTBOX_FORWARD_PURPOSE, .channel = user,
 			.title = buffer_string(&forward.terms),
 			.text = buffer_string(&forward.plain),
@@ -325,14 +338,21 @@ read_for(struct record *record, const char *user, int64_t due_us,
 	buffer_free(&text);
 }
 
-/* Seconds since 1970 of when they are held back until, 0: until they say so. */
-static int64_t
-find_due_us(const cJSON *until)
+/* Nobody is told what they wrote. */
+static bool
+may_get(struct record *record, const char *user)
 {
-	if (!cJSON_IsNumber(until) || until->valuedouble <= 0 ||
-	    until->valuedouble > 1e12)
-		return FOREVER_US;
-	return (int64_t)(until->valuedouble * 1e6);
+	const char *author = find_author(record);
+
+	return is_id(user, "UW") &&
+	    (author == NULL || strcmp(author, user) != 0);
+}
+
+int64_t
+forward_due_us(double until_s)
+{
+	return until_s > 0 && until_s < 1e12 ? (int64_t)(until_s * 1e6)
+	    : OUTBOX_FOREVER_US;
 }
 
 void
@@ -342,10 +362,11 @@ forward_read(struct record *record,
 	const cJSON *user;
 
 	cJSON_ArrayForEach(user, record_array(record, RECORD_NOTIFY))
-		if (cJSON_IsString(user) && is_id(user->valuestring, "UW"))
+		if (cJSON_IsString(user) &&
+		    may_get(record, user->valuestring))
 			read_for(record, user->valuestring, 0, take, arg);
 	cJSON_ArrayForEach(user, record_object(record, RECORD_HELD))
-		if (is_id(user->string, "UW"))
-			read_for(record, user->string, find_due_us(user), take,
-			    arg);
+		if (may_get(record, user->string))
+			read_for(record, user->string, forward_due_us(
+			    cJSON_GetNumberValue(user)), take, arg);
 }

@@ -2,6 +2,8 @@
 #ifndef SLACK_SEND_FORWARD_H
 #define SLACK_SEND_FORWARD_H
 
+#include <stdint.h>
+
 #include "outbox.h"
 #include "record.h"
 
@@ -11,5 +13,8 @@
  */
 void forward_read(struct record *record,
     void (*take)(const struct outbox_message *message, void *arg), void *arg);
+
+/* When a mute until then, in seconds since 1970, 0: until `talk`, is over. */
+int64_t forward_due_us(double until_s);
 
 #endif

@@ -18,8 +18,10 @@
 #define OUTBOX_DIGEST_PURPOSE "digest"
 #define OUTBOX_REPLY_PURPOSE "reply"
 #define OUTBOX_FORWARD_PURPOSE "forward"
+#define OUTBOX_NOTICE_PURPOSE "notice"
 #define OUTBOX_BURST 5			/* forwards to a user in a minute */
 #define OUTBOX_COOLDOWN_US 60000000	/* what comes then is gathered so long */
+#define OUTBOX_FOREVER_US INT64_MAX	/* held back until people say so */
 #define OUTBOX_KEY_BYTES 200
 
 enum outbox_state {
