@@ -67,12 +67,14 @@ take_message(const struct outbox_message *message, void *arg)
 }
 
 static void
-take_release(const char *user, void *arg)
+take_mute(const char *user, int64_t due_us, void *arg)
 {
 	struct intake *intake = arg;
+	int64_t seq = 0;
 
+	record_integer(intake->record, RECORD_SEQ, &seq);
 	intake->is_unsafe = true;
-	outbox_release(intake->outbox, user);
+	outbox_hold(intake->outbox, user, due_us, seq);
 }
 
 /* What the bot says, and what goes to those who subscribed. */
@@ -85,7 +87,7 @@ take_words(struct intake *intake)
 		take_message(&reply, intake);
 	reply_read_notices(intake->record, take_message, intake);
 	forward_read(intake->record, take_message, intake);
-	reply_read_releases(intake->record, take_release, intake);
+	reply_read_mutes(intake->record, take_mute, intake);
 }
 
 static void

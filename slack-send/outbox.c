@@ -248,6 +248,17 @@ outbox_refresh(struct outbox *outbox)
 
 /* --- adding -----------------------------------------------------------------*/
 
+/* How many may wait: forwards take half of it only, as one person may ask for
+ * any number of them, and others need the outbox, too. */
+static int64_t
+find_most(const struct outbox *outbox, const struct outbox_message *message)
+{
+	int64_t most = outbox->settings->open_max;
+
+	return strcmp(message->purpose, OUTBOX_FORWARD_PURPOSE) == 0 ?
+	    most / 2 : most;
+}
+
 /* What does not fit any more fails, with its content where that fits. */
 static void
 refuse(struct outbox *outbox, const struct outbox_message *message,
@@ -260,12 +271,12 @@ refuse(struct outbox *outbox, const struct outbox_message *message,
 	    ? "the outbox is full: it may take %" PRId64 " MiB"
 	    : "the outbox is full: %" PRId64 " messages wait in it",
 	    is_large ? outbox->settings->bytes_max / (1024 * 1024)
-	    : outbox->settings->open_max);
+	    : find_most(outbox, message));
 	failed.state = OUTBOX_FAILED;
 	failed.ended_us = failed.created_us;
 	failed.reason = reason;
 	if (is_large)
-		failed.text = failed.payload = NULL;
+		failed.text = failed.payload = failed.mrkdwn = NULL;
 	outbox_change(outbox, outbox_apply_add, &failed);
 }
 
@@ -281,7 +292,7 @@ outbox_add(struct outbox *outbox, const struct outbox_message *message)
 	added.state = OUTBOX_QUEUED;
 	added.created_us = added.since_us = clock_now_us();
 	if ((is_large || outbox->counts.open + outbox->added >=
-	    settings->open_max) && outbox_is_repeated(outbox, message) == 0) {
+	    find_most(outbox, message)) && outbox_is_repeated(outbox, message) == 0) {
 		refuse(outbox, &added, is_large);
 		return false;
 	}
@@ -293,8 +304,11 @@ outbox_add(struct outbox *outbox, const struct outbox_message *message)
 bool
 outbox_unique_key(const struct outbox_message *message, char *key)
 {
-	snprintf(key, OUTBOX_KEY_BYTES, "%" PRId64 "/%s/%s", message->seq,
-	    message->purpose, message->id == NULL ? "" : message->id);
+	bool is_notice = strcmp(message->purpose, OUTBOX_NOTICE_PURPOSE) == 0;
+
+	snprintf(key, OUTBOX_KEY_BYTES, "%" PRId64 "/%s/%s", is_notice ? 0 :
+	    message->seq, message->purpose, message->id == NULL ? ""
+	    : message->id);
 	return message->seq != 0 || message->id != NULL;
 }
 

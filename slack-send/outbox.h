@@ -135,8 +135,15 @@ void outbox_close(struct outbox *outbox);
  */
 bool outbox_add(struct outbox *outbox, const struct outbox_message *message);
 
-/* What is held back for the channel, NULL: for all, is to be sent now. */
-void outbox_release(struct outbox *outbox, const char *channel);
+/* All that is held back is to be sent now. */
+void outbox_release(struct outbox *outbox);
+
+/*
+ * What is held back for the channel is so until due_us, no longer where that is
+ * over: by the record seq, if not 0, so only what was gathered up to that.
+ */
+void outbox_hold(struct outbox *outbox, const char *channel, int64_t due_us,
+    int64_t seq);
 
 /*
  * The same of all whose time has come. Returns when the next one is due, 0

@@ -138,12 +138,23 @@ outbox_make_digest(struct outbox *outbox, const struct outbox_message *first,
 	return insert(outbox, &message, digest);
 }
 
+/* Someone waits for these words: a digest has none of them. */
+static bool
+is_answer(const struct outbox_message *message)
+{
+	return strcmp(message->purpose, OUTBOX_REPLY_PURPOSE) == 0 ||
+	    strcmp(message->purpose, OUTBOX_NOTICE_PURPOSE) == 0;
+}
+
 int
 outbox_choose_digest(struct outbox *outbox,
     const struct outbox_message *message, int64_t *digest)
 {
 	int64_t posts;
 
+	*digest = 0;
+	if (is_answer(message))
+		return 0;
 	if (outbox_choose_held(outbox, message, digest) == -1)
 		return -1;
 	if (*digest != 0)

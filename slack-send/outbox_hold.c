@@ -52,7 +52,7 @@ outbox_choose_held(struct outbox *outbox, const struct outbox_message *message,
 	int64_t due_us = message->due_us > now_us ? message->due_us : 0;
 
 	*digest = 0;
-	if (message->purpose == NULL ||		/* it is replayed */
+	if (message->number != 0 ||		/* it is replayed */
 	    strcmp(message->purpose, OUTBOX_FORWARD_PURPOSE) != 0)
 		return 0;
 	if (find_held(outbox, message->channel, digest) == -1)
@@ -73,22 +73,47 @@ static int
 apply_release(struct outbox *outbox, const struct outbox_message *message)
 {
 	static const char sql[] = "UPDATE message SET state = 'queued',"
-	    " since = ?2, due = NULL WHERE state = 'held'"
-	    " AND channel = ifnull(?1, channel)";
+	    " since = ?1, due = NULL WHERE state = 'held'";
 	sqlite3_stmt *update = store_use(outbox->store, sql);
 
-	outbox_bind(update, 1, message->channel);
-	sqlite3_bind_int64(update, 2, message->since_us);
+	sqlite3_bind_int64(update, 1, message->since_us);
 	return store_run(outbox->store, update);
 }
 
 void
-outbox_release(struct outbox *outbox, const char *channel)
+outbox_release(struct outbox *outbox)
 {
-	struct outbox_message message = { .channel = channel,
-	    .since_us = clock_now_us() };
+	struct outbox_message message = { .since_us = clock_now_us() };
 
 	outbox_change(outbox, apply_release, &message);
+}
+
+/* What was gathered since is none of a record's that comes again. */
+static int
+apply_hold(struct outbox *outbox, const struct outbox_message *message)
+{
+	static const char sql[] = "UPDATE message SET"
+	    " state = iif(?3 > ?2, 'held', 'queued'),"
+	    " since = iif(?3 > ?2, since, ?2), due = iif(?3 > ?2, ?3, NULL)"
+	    " WHERE state = 'held' AND channel = ?1"
+	    " AND (?4 = 0 OR seq IS NULL OR seq <= ?4)";
+	sqlite3_stmt *update = store_use(outbox->store, sql);
+
+	outbox_bind(update, 1, message->channel);
+	sqlite3_bind_int64(update, 2, message->since_us);
+	sqlite3_bind_int64(update, 3, message->due_us);
+	sqlite3_bind_int64(update, 4, message->seq);
+	return store_run(outbox->store, update);
+}
+
+void
+outbox_hold(struct outbox *outbox, const char *channel, int64_t due_us,
+    int64_t seq)
+{
+	struct outbox_message message = { .channel = channel,
+	    .due_us = due_us, .seq = seq, .since_us = clock_now_us() };
+
+	outbox_change(outbox, apply_hold, &message);
 }
 
 static int

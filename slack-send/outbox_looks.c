@@ -156,14 +156,13 @@ outbox_count_open(const struct outbox *outbox)
 	return outbox->counts.open;
 }
 
+/* What is gathered is no older than its digest, which may be held back. */
 int64_t
 outbox_oldest_us(struct outbox *outbox)
 {
 	static const char sql[] = "SELECT since FROM message"
-	    " WHERE state IN ('queued', 'sending', 'gathered')"
-	    " AND (digest IS NULL OR digest NOT IN"
-	    " (SELECT number FROM message WHERE state = 'held'))"
-	    " ORDER BY since LIMIT 1";
+	    " WHERE state IN ('queued', 'sending') AND state IN"
+	    " ('queued', 'sending', 'gathered') ORDER BY since LIMIT 1";
 	int64_t oldest = 0;
 
 	if (outbox_commit(outbox) == 0 && store_number(outbox->store,

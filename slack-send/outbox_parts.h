@@ -102,8 +102,9 @@ int outbox_settle(struct outbox *outbox, int64_t digest);
 int outbox_recount(struct outbox *outbox);
 
 /*
- * What a message is known by that must not come twice: SEQ/PURPOSE/ID, in
- * OUTBOX_KEY_BYTES. Returns false where it has neither seq nor id.
+ * What a message is known by that must not come twice: SEQ/PURPOSE/ID, of a
+ * notice without its seq, in OUTBOX_KEY_BYTES. Returns false where it has
+ * neither seq nor id.
  */
 bool outbox_unique_key(const struct outbox_message *message, char *key);
 

@@ -136,7 +136,8 @@ revive_message(struct outbox *outbox, const struct outbox_message *message)
 {
 	static const char sql[] = "UPDATE message SET state = ?2,"
 	    " digest = ?3, text = iif(?3 IS NULL, text, ?4),"
-	    " payload = iif(?3 IS NULL, payload, NULL), since = ?5,"
+	    " payload = iif(?3 IS NULL, payload, NULL),"
+	    " mrkdwn = iif(?3 IS NULL, mrkdwn, NULL), since = ?5,"
 	    " ended = NULL, reported = NULL, outcomes = outcomes + 1"
 	    " WHERE number = ?1";
 	sqlite3_stmt *update;
@@ -159,8 +160,8 @@ revive_message(struct outbox *outbox, const struct outbox_message *message)
 static int
 revive_single(struct outbox *outbox, int64_t number, int64_t now_us)
 {
-	static const char sql[] = "SELECT seq, channel, posts, part, text"
-	    " FROM message WHERE number = ?1";
+	static const char sql[] = "SELECT seq, channel, posts, part, text,"
+	    " purpose FROM message WHERE number = ?1";
 	sqlite3_stmt *find = store_use(outbox->store, sql);
 	struct outbox_message message = { .number = number,
 	    .since_us = now_us };
@@ -174,6 +175,7 @@ revive_single(struct outbox *outbox, int64_t number, int64_t now_us)
 	message.posts = sqlite3_column_int64(find, 2);
 	message.part = sqlite3_column_int64(find, 3);
 	message.text = (const char *)sqlite3_column_text(find, 4);
+	message.purpose = (const char *)sqlite3_column_text(find, 5);
 	result = revive_message(outbox, &message);
 	sqlite3_reset(find);
 	return result;
@@ -185,7 +187,7 @@ find_dead(struct outbox *outbox, const struct replay *replay,
 {
 	static const char sql[] = "SELECT number, digest,"
 	    " purpose = '" OUTBOX_DIGEST_PURPOSE "',"
-	    " text IS NULL AND payload IS NULL FROM message NOT INDEXED"
+	    " coalesce(text, payload, mrkdwn) IS NULL FROM message NOT INDEXED"
 	    " WHERE number > ?1 AND state = 'failed' AND ended <= ?2"
 	    " ORDER BY number LIMIT ?3";
 	sqlite3_stmt *find = store_use(outbox->store, sql);

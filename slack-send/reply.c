@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forward.h"
 #include "markup.h"
 #include "subscriptions.h"
 
@@ -94,7 +95,7 @@ reply_read_notices(struct record *record,
 			buffer_printf(&id, "quarantine/%.0f/%s",
 			    owner->valuedouble, owner->string);
 			take(&(struct outbox_message){
-				.seq = find_seq(record), .purpose = "notice",
+				.seq = find_seq(record), .purpose = OUTBOX_NOTICE_PURPOSE,
 				.id = buffer_string(&id),
 				.channel = owner->string, .title = term,
 				.mrkdwn = buffer_string(&text) }, arg);
@@ -104,25 +105,55 @@ reply_read_notices(struct record *record,
 	}
 }
 
-/* --- mutes that end ---------------------------------------------------------*/
+/* --- mutes ------------------------------------------------------------------*/
 
-void
-reply_read_releases(struct record *record,
-    void (*release)(const char *user, void *arg), void *arg)
+static struct subscription *
+read_mute(const cJSON *text)
 {
+	struct subscription *line;
+	const char *reason;
+
+	if (!cJSON_IsString(text))
+		return NULL;
+	line = subscription_parse(text->valuestring,
+	    strlen(text->valuestring), &reason);
+	if (line != NULL && line->kind == SUBSCRIPTION_MUTE)
+		return line;
+	free(line);
+	return NULL;
+}
+
+/* Whoever mutes anew ends the mute before in the same record. */
+static bool
+is_muted_anew(const cJSON *lines, const char *user)
+{
+	bool is_muted = false;
 	const cJSON *text;
 
-	cJSON_ArrayForEach(text, record_array(record, RECORD_SUBSCRIPTIONS)) {
-		struct subscription *line;
-		const char *reason;
+	cJSON_ArrayForEach(text, lines) {
+		struct subscription *line = read_mute(text);
 
-		if (!cJSON_IsString(text))
-			continue;
-		line = subscription_parse(text->valuestring,
-		    strlen(text->valuestring), &reason);
-		if (line != NULL && line->kind == SUBSCRIPTION_MUTE &&
-		    line->to != 0)
-			release(line->user, arg);
+		is_muted |= line != NULL && line->to == 0 &&
+		    strcmp(line->user, user) == 0;
+		free(line);
+	}
+	return is_muted;
+}
+
+void
+reply_read_mutes(struct record *record,
+    void (*hold)(const char *user, int64_t due_us, void *arg), void *arg)
+{
+	const cJSON *lines = record_array(record, RECORD_SUBSCRIPTIONS), *text;
+
+	cJSON_ArrayForEach(text, lines) {
+		struct subscription *line = read_mute(text);
+
+		if (line != NULL && line->to == 0)
+			hold(line->user, forward_due_us(
+			    (double)line->until_s), arg);
+		else if (line != NULL && !is_muted_anew(lines, line->user))
+			hold(line->user, 0, arg);
 		free(line);
 	}
 }

@@ -20,8 +20,11 @@ bool reply_read(struct outbox_message *message, struct record *record);
 void reply_read_notices(struct record *record,
     void (*take)(const struct outbox_message *message, void *arg), void *arg);
 
-/* What the record lets go: whose forwards are held back no more. */
-void reply_read_releases(struct record *record,
-    void (*release)(const char *user, void *arg), void *arg);
+/*
+ * Call `hold` for each user whose mute the record changes, with the time until
+ * which forwards are held back, 0: no longer.
+ */
+void reply_read_mutes(struct record *record,
+    void (*hold)(const char *user, int64_t due_us, void *arg), void *arg);
 
 #endif

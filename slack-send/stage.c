@@ -332,7 +332,7 @@ is_drained(struct stage *stage)
 	if (!stage->settings->drains || signals_want_stop())
 		return true;
 	if (!stage->is_released)
-		outbox_release(stage->outbox, NULL);
+		outbox_release(stage->outbox);
 	stage->is_released = true;
 	show_progress(stage, open);
 	return open == 0 && !outbox_is_in_trouble(stage->outbox) &&

@@ -30,6 +30,14 @@
 #define MANY 100000
 #define KIB 1024
 
+/* Of a file what the first version had. */
+#define MAKE_OLD "DROP INDEX message_held;" \
+	"DROP INDEX message_forward;" \
+	"ALTER TABLE message DROP COLUMN mrkdwn;" \
+	"ALTER TABLE message DROP COLUMN thread;" \
+	"ALTER TABLE message DROP COLUMN due;" \
+	"PRAGMA user_version=1"
+
 struct bench {
 	char folder[40];
 	char path[64];
@@ -1003,12 +1011,7 @@ test_takes_on_a_file_of_old(void **state)
 
 	add_many(bench, 1, 3, "#qa");
 	outbox_close(bench->outbox);
-	execute(bench->path, "DROP INDEX message_held;"
-	    "DROP INDEX message_forward;"
-	    "ALTER TABLE message DROP COLUMN mrkdwn;"
-	    "ALTER TABLE message DROP COLUMN thread;"
-	    "ALTER TABLE message DROP COLUMN due;"
-	    "PRAGMA user_version=1");
+	execute(bench->path, MAKE_OLD);
 	open_outbox(bench);
 	assert_int_equal(ask(bench, "PRAGMA user_version"), 2);
 	assert_int_equal(outbox_count_open(bench->outbox), 3);
@@ -1049,9 +1052,9 @@ test_holds_back_who_is_muted(void **state)
 	end(bench, message.number, OUTBOX_SENT);
 	reopen(bench);
 	assert_int_equal(outbox_count_open(bench->outbox), 4);
-	outbox_release(bench->outbox, "U2");
+	outbox_hold(bench->outbox, "U2", 0, 0);
 	assert_false(outbox_next(bench->outbox, "U1", &message));
-	outbox_release(bench->outbox, "U1");
+	outbox_hold(bench->outbox, "U1", 0, 0);
 	assert_true(outbox_next(bench->outbox, "U1", &message));
 	assert_string_equal(message.purpose, OUTBOX_DIGEST_PURPOSE);
 	assert_true(outbox_summarize(bench->outbox, message.number, &digest));
@@ -1088,7 +1091,7 @@ test_lets_go_what_is_due(void **state)
 	add_forward(bench, 4, "U2", now_us + 7200000000);
 	assert_int_equal(outbox_release_due(bench->outbox),
 	    now_us + 7200000000);
-	outbox_release(bench->outbox, NULL);
+	outbox_release(bench->outbox);
 	assert_true(outbox_next(bench->outbox, "U2", &message));
 	assert_int_equal(outbox_release_due(bench->outbox), 0);
 }
@@ -1115,6 +1118,158 @@ test_gathers_forwards_that_come_fast(void **state)
 	assert_int_equal(outbox_commit(bench->outbox), 0);
 	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
 	    " WHERE state = 'queued' AND channel = 'U2'"), 1);
+}
+
+static void
+add_answer(struct bench *bench, int64_t seq, const char *purpose,
+    const char *id, const char *channel)
+{
+	assert_true(outbox_add(bench->outbox, &(struct outbox_message){
+	    .seq = seq, .purpose = purpose, .id = id, .channel = channel,
+	    .mrkdwn = "<@U1>! yes" }));
+	commit(bench);
+}
+
+static int64_t
+find_due(const struct bench *bench)
+{
+	return ask(bench, "SELECT ifnull((SELECT due FROM message"
+	    " WHERE state = 'held'), -1)");
+}
+
+/* A mute that is set anew moves what is held back, and lets nothing go. */
+static void
+test_moves_what_is_held(void **state)
+{
+	struct bench *bench = *state;
+	int64_t later_us = clock_now_us() + 3600000000;
+	struct outbox_message message;
+
+	add_forward(bench, 5, "U1", OUTBOX_FOREVER_US);
+	outbox_hold(bench->outbox, "U2", 0, 6);
+	commit(bench);
+	assert_true(find_due(bench) == OUTBOX_FOREVER_US);
+	outbox_hold(bench->outbox, "U1", later_us, 6);
+	commit(bench);
+	assert_true(find_due(bench) == later_us);
+	assert_false(outbox_next(bench->outbox, "U1", &message));
+	/* `talk` of a record before, that comes again, is not about it */
+	outbox_hold(bench->outbox, "U1", 0, 4);
+	commit(bench);
+	assert_true(find_due(bench) == later_us);
+	outbox_hold(bench->outbox, "U1", 1, 7);		/* that is over */
+	assert_true(outbox_next(bench->outbox, "U1", &message));
+	assert_string_equal(message.purpose, OUTBOX_DIGEST_PURPOSE);
+	assert_int_equal(outbox_release_due(bench->outbox), 0);
+}
+
+/* Who mutes amid a flood gets what was gathered with the rest. */
+static void
+test_mutes_amid_a_flood(void **state)
+{
+	struct bench *bench = *state;
+
+	for (int64_t seq = 1; seq <= OUTBOX_BURST + 3; seq++)
+		add_forward(bench, seq, "U1", 0);
+	outbox_hold(bench->outbox, "U1", OUTBOX_FOREVER_US, 50);
+	add_forward(bench, 51, "U1", OUTBOX_FOREVER_US);
+	commit(bench);
+	assert_true(find_due(bench) == OUTBOX_FOREVER_US);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'gathered'"), 4);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE state = 'held'"), 1);
+}
+
+/* However long the queue is: a digest has none of their words. */
+static void
+test_gathers_no_answers(void **state)
+{
+	struct bench *bench = *state;
+
+	add_many(bench, 1, 100, "C1");
+	add_answer(bench, 101, OUTBOX_REPLY_PURPOSE, NULL, "C1");
+	add_answer(bench, 102, OUTBOX_NOTICE_PURPOSE, "q/1/C1", "C1");
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"
+	    " WHERE seq > 100 AND state = 'queued' AND mrkdwn NOT NULL"), 2);
+	/* what comes then stays behind them */
+	add_many(bench, 103, 110, "C1");
+	assert_int_equal(ask(bench, "SELECT min(number) FROM message WHERE"
+	    " number = (SELECT digest FROM message WHERE seq = 110)") >
+	    ask(bench, "SELECT number FROM message WHERE seq = 102"), 1);
+}
+
+/* An answer that failed still has its words, and is said alone. */
+static void
+test_replays_an_answer(void **state)
+{
+	struct bench *bench = *state;
+	struct outbox_message message;
+
+	add_answer(bench, 1, OUTBOX_REPLY_PURPOSE, NULL, "C1");
+	end(bench, next(bench, "C1").number, OUTBOX_FAILED);
+	add_many(bench, 2, 100, "C1");
+	assert_int_equal(outbox_replay_dead(bench->outbox), 1);
+	outbox_refresh(bench->outbox);
+	message = next(bench, "C1");
+	assert_int_equal(message.seq, 1);
+	assert_string_equal(message.mrkdwn, "<@U1>! yes");
+}
+
+/* Whatever record says it again. */
+static void
+test_takes_a_notice_once(void **state)
+{
+	struct bench *bench = *state;
+
+	add_answer(bench, 7, OUTBOX_NOTICE_PURPOSE, "quarantine/1/U1", "U1");
+	add_answer(bench, 8, OUTBOX_NOTICE_PURPOSE, "quarantine/1/U1", "U1");
+	add_answer(bench, 8, OUTBOX_NOTICE_PURPOSE, "quarantine/1/U2", "U2");
+	assert_int_equal(ask(bench, "SELECT count(*) FROM message"), 2);
+}
+
+/* Who is muted and wants everything leaves room for what others send. */
+static void
+test_forwards_leave_room(void **state)
+{
+	struct bench *bench = *state;
+	int64_t seq = 1;
+
+	bench->settings.open_max = 100;
+	while (seq < 200 && outbox_add(bench->outbox, &(struct outbox_message){
+	    .seq = seq, .purpose = OUTBOX_FORWARD_PURPOSE, .id = "U1",
+	    .channel = "U1", .mrkdwn = "a", .due_us = OUTBOX_FOREVER_US }))
+		seq++;
+	commit(bench);
+	assert_int_equal(seq, 51);
+	assert_int_equal(ask(bench, "SELECT reason LIKE '%: 50 messages wait%'"
+	    " FROM message WHERE state = 'failed'"), 1);
+	assert_true(add(bench, 1000, "C1", "a"));
+	add_answer(bench, 1001, OUTBOX_REPLY_PURPOSE, NULL, "U1");
+	assert_string_equal(next(bench, "U1").mrkdwn, "<@U1>! yes");
+}
+
+/* What the upgrade of a damaged file of old can still read is taken over. */
+static void
+test_mends_a_damaged_file_of_old(void **state)
+{
+	struct bench *bench = *state;
+	struct stat file;
+
+	for (int i = 0; i < 20; i++)
+		add_many(bench, i * 100 + 1, i * 100 + 50, "#qa");
+	outbox_close(bench->outbox);
+	execute(bench->path, MAKE_OLD);
+	assert_int_equal(stat(bench->path, &file), 0);
+	overwrite(bench, file.st_size / 2, file.st_size / 2 + 16384);
+	open_outbox(bench);
+	outbox_summarize(bench->outbox, next(bench, "#qa").number,
+	    &(struct outbox_digest){ 0 });
+	add_many(bench, 9001, 9002, "#new");
+	assert_int_equal(ask(bench, "PRAGMA user_version"), 2);
+	assert_in_range(ask(bench, "SELECT count(*) FROM message"), 500, 1010);
+	assert_int_equal(ask(bench, "SELECT count(*) FROM pragma_integrity_check"
+	    " WHERE integrity_check = 'ok'"), 1);
 }
 
 static void
@@ -1219,6 +1374,13 @@ main(void)
 		CASE(test_holds_back_who_is_muted),
 		CASE(test_lets_go_what_is_due),
 		CASE(test_gathers_forwards_that_come_fast),
+		CASE(test_moves_what_is_held),
+		CASE(test_mutes_amid_a_flood),
+		CASE(test_gathers_no_answers),
+		CASE(test_replays_an_answer),
+		CASE(test_takes_a_notice_once),
+		CASE(test_forwards_leave_room),
+		CASE(test_mends_a_damaged_file_of_old),
 		CASE(test_is_for_its_owner_only),
 		CASE(test_takes_a_hundred_thousand),
 	};
