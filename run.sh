@@ -614,7 +614,8 @@ kill_line() {
 await_earlier_line() {
 	exec 4>&-
 	command exec 4>>"$running/line" || return
-	flock -n 4 9>&- && return
+	# A shell that has just been started may hold it for a moment.
+	flock -w 0.2 4 9>&- && return
 	say "waiting for the processes of an earlier start to end"
 	until [ -n "$stopping" ] || flock -w 1 4 9>&-; do
 		:

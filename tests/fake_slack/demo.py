@@ -1,5 +1,6 @@
 """A lively workspace by itself: the QA day of examples/, again and again, with
-its files, threads and edits, and now and then a refresh or a dead socket."""
+its files, threads and edits, people who talk to the bot, and now and then a
+refresh or a dead socket."""
 import asyncio
 import copy
 import json
@@ -10,6 +11,12 @@ from .workspace import BOT_USER
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 TROUBLE_S = 90          # seconds between two troubles
+COMMAND_MESSAGES = 12   # posted between two commands
+COMMANDS = (("U0PRIYA02", "help"), ("U0PRIYA02", "forward ANR"),
+            ("U0TOMAS07", "forward /(?i)(failed|fatal) on/ class:danger"),
+            ("U0MEI0012", "forward warning in:devices"),
+            ("U0PRIYA02", "list"), ("U0TOMAS07", "status"),
+            ("U0MEI0012", "quote"), ("U0PRIYA02", "test firing"))
 
 
 def load():
@@ -58,6 +65,16 @@ class Demo:
             for event in self.events:
                 await asyncio.sleep(self.chance.expovariate(rate))
                 self._post(copy.deepcopy(event))
+
+    async def talk(self, rate):
+        """Let people give the bot orders, without end."""
+        while True:
+            for user, words in COMMANDS:
+                await asyncio.sleep(COMMAND_MESSAGES / rate)
+                self.fake.tell("C0QATEAM01", {
+                    "type": "message", "user": user,
+                    "ts": self.fake.workspace.new_ts(),
+                    "text": f"<@{BOT_USER}> {words}"})
 
     def _forget(self):
         """What is older than one round, for the sake of memory."""

@@ -242,6 +242,7 @@ def until_told(settings):
 def start_demo(fake):
     demo = Demo(fake)
     return [asyncio.ensure_future(demo.run(fake.settings.demo)),
+            asyncio.ensure_future(demo.talk(fake.settings.demo)),
             asyncio.ensure_future(demo.trouble())]
 
 

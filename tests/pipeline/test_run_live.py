@@ -543,6 +543,8 @@ def test_the_live_demo_runs_by_itself_and_leaves_nobody_behind(tmp_path):
             assert json.load(done)["ok"]
         wait_for(lambda: counts()["attachments"].get("ok", 0) > before, 30,
                  "a downloaded file")
+        wait_for(lambda: counts()["replied_msg_count"], 30,
+                 "an answer to who talks to the bot")
         fake, = find_children(pipeline.run.pid, "fake_slack.py")
         stop(pipeline)
         assert not pathlib.Path(f"/proc/{fake}").exists()
