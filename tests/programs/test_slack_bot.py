@@ -1,5 +1,6 @@
 """slack-bot: what people say to it, what it answers, and what it remembers."""
 import json
+import random
 import re
 import signal
 import subprocess
@@ -658,6 +659,42 @@ def test_records_given_again_are_answered_the_same(table, first, again):
     start = max(0, first - again)
     assert run(STORY[start:], "--subscriptions", table) == whole[start:]
     assert lines_of(table)[-1] == "forward 7 8 U1 any files any /c d/i"
+
+
+def tell_story(dice, length):
+    """What three users may say, and what else changes their lines."""
+    terms = ["a", "/b+/", "c d"]
+    story = []
+    for seq in range(1, length + 1):
+        user, term = f"U{dice.randint(1, 3)}", dice.choice(terms)
+        words = dice.choice(
+            ["forward " + term] * 4 + [f"forward {term} in:#x", "stop " + term,
+             "stop", "mute", "mute 3s", "mute 20s", "talk", "forward /(/",
+             "list", "quote"])
+        story.append(dice.choice([
+            say(seq, words, user), say(seq, words, user), message(seq, "x"),
+            message(seq, "x", backfill=True), told_of_quarantine(
+                seq, f"quarantine/{dice.randint(1, seq)}/{user}")]))
+    return story
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_story_is_answered_the_same_across_deaths(table, seed):
+    """Each time some records before it are given again, and none is lost."""
+    dice = random.Random(seed)
+    story = tell_story(dice, 120)
+    limits = ("--user-max", dice.randint(1, 3), "--total-max", 4)
+    whole, at = run(story, *limits), 0
+    assert sum("subscriptions" in record for record in whole) > 10
+    while at < len(story):
+        start = max(0, at - dice.randint(0, 40))
+        end = min(len(story), at + dice.randint(0, 15))
+        assert run(story[start:end], "--subscriptions", table, *limits) == \
+            whole[start:end]
+        at = end
+    at_once = table.with_name("at_once")
+    run(story, "--subscriptions", at_once, *limits)
+    assert lines_of(at_once) == lines_of(table)
 
 
 def test_the_file_is_safe_before_the_answer_leaves(table):
