@@ -19,6 +19,7 @@ static const struct {
 	{ "\xe2\x80\x9e", "\"" }, { "\xe2\x80\x98", "'" },
 	{ "\xe2\x80\x99", "'" }, { "\xe2\x80\x9a", "'" },
 };
+#define QUOTE_STARTS "\xe2"
 
 struct words
 words_split(const char *text)
@@ -44,22 +45,35 @@ static const struct {
 	{ "\xe2\x81\xa0", "" },	/* word joiner */
 	{ "\xef\xbb\xbf", "" },	/* byte order mark */
 };
+#define BLANK_STARTS "\xc2\xe2\xe3\xef"
+
+/* Take the blank that starts there; returns its bytes, 0 where none is. */
+static size_t
+take_blank(struct buffer *out, const char *text)
+{
+	for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) {
+		size_t length = strlen(blanks[i].typed);
+
+		if (strncmp(text, blanks[i].typed, length) != 0)
+			continue;
+		buffer_append_string(out, blanks[i].meant);
+		return length;
+	}
+	return 0;
+}
 
 void
 words_clean(struct buffer *out, const char *text)
 {
 	while (*text != '\0') {
-		size_t kind = 0;
+		size_t plain = strcspn(text, BLANK_STARTS), taken;
 
-		while (kind < sizeof blanks / sizeof *blanks && strncmp(text,
-		    blanks[kind].typed, strlen(blanks[kind].typed)) != 0)
-			kind++;
-		if (kind == sizeof blanks / sizeof *blanks) {
-			buffer_append(out, text++, 1);
-			continue;
-		}
-		buffer_append_string(out, blanks[kind].meant);
-		text += strlen(blanks[kind].typed);
+		buffer_append(out, text, plain);
+		text += plain;
+		taken = take_blank(out, text);
+		if (taken == 0 && *text != '\0')
+			buffer_append(out, text, taken = 1);
+		text += taken;
 	}
 }
 
@@ -133,9 +147,14 @@ words_undo(struct buffer *out, const char *text, size_t length)
 	undo_markup(&plain, text, length);
 	for (const char *at = buffer_string(&plain); *at != '\0';) {
 		const char *straight = find_straight(at);
+		size_t taken = straight != NULL ? 3
+		    : 1 + strcspn(at + 1, QUOTE_STARTS);
 
-		buffer_append(out, straight != NULL ? straight : at, 1);
-		at += straight != NULL ? 3 : 1;
+		if (straight != NULL)
+			buffer_append(out, straight, 1);
+		else
+			buffer_append(out, at, taken);
+		at += taken;
 	}
 	buffer_free(&plain);
 }
