@@ -90,8 +90,8 @@ append_member(struct buffer *out, const char *name, struct record *payload,
 
 /*
  * A command as a record, in the words of an event, where `command` is what
- * slack-bot adds. The verification token and
- * the response_url, with which anybody may post, stay out.
+ * slack-bot adds. The verification token and the response_url, with which
+ * anybody may post, stay out.
  */
 static void
 take_command(struct delivery_reader *reader, struct delivery *delivery)

@@ -36,6 +36,7 @@ is_there(struct record *event)
 	const char *subtype = record_string(event, RECORD_SUBTYPE);
 
 	return type != NULL && (strcmp(type, "message") == 0 ||
+	    strcmp(type, "app_mention") == 0 ||
 	    strcmp(type, "late_file") == 0) &&
 	    (subtype == NULL || strcmp(subtype, "message_deleted") != 0);
 }

@@ -65,8 +65,8 @@ static const struct program program = {
 	.name = "ws-broadcast",
 	.synopsis = "[--listen ADDR:PORT] [--credentials FILE | --no-auth]"
 	    " [--origin URL] [--certificate FILE --key FILE] [--www DIR]"
-	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE] [--subscriptions FILE]"
-	    " [--running DIR]"
+	    " [--stats FILE] [--inbox SOCKET] [--outbox FILE]"
+	    " [--subscriptions FILE] [--running DIR]"
 	    " [--backlog N] [--backlog-bytes BYTES] [--history N]"
 	    " [--viewers N] [--per-address N] [--ping SECONDS] [--run ID]"
 	    " [--stay] [--check]",

@@ -42,6 +42,8 @@ leads_to_the_message(void **state)
 	(void)state;
 	check("{\"type\":\"message\",\"channel\":\"C1\","
 	    "\"ts\":\"1763800000.000100\"}", LINK);
+	check("{\"type\":\"app_mention\",\"channel\":\"C1\","
+	    "\"ts\":\"1763800000.000100\"}", LINK);
 	check("{\"type\":\"late_file\",\"channel\":\"C1\","
 	    "\"ts\":\"1763800000.000100\"}", LINK);
 	check("{\"type\":\"message\",\"subtype\":\"file_share\","
