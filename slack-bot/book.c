@@ -241,6 +241,12 @@ book_changes(struct book *book)
 	return answer;
 }
 
+void
+book_save(struct book *book)
+{
+	book->is_dirty = true;
+}
+
 int
 book_commit(struct book *book)
 {

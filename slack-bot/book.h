@@ -54,6 +54,9 @@ bool book_has_mute_until(const struct book *book, int64_t time_s);
 /* What the record changes, a JSON array of lines, or NULL; until book_begin. */
 const struct buffer *book_changes(struct book *book);
 
+/* Write the file by the next commit, though nothing may have changed. */
+void book_save(struct book *book);
+
 /* Make all changes durable. Returns 0, or -1 with the reason reported. */
 int book_commit(struct book *book);
 

@@ -109,6 +109,7 @@ xkcd(struct request *request)
 static void
 write_all(struct request *request)
 {
+	book_save(request->book);
 	request_greet(request);
 	buffer_printf(&request->reply, "Activated. All I know is on disk: %zu"
 	    " forwards, %zu of them yours, and whatever was said up to now.",

@@ -1,7 +1,9 @@
 """slack-bot: what people say to it, what it answers, and what it remembers."""
 import json
+import os
 import random
 import re
+import select
 import signal
 import subprocess
 import time
@@ -9,8 +11,9 @@ import time
 import pytest
 
 from conftest import BIN, ROOT, run_program
+from disk import Disk
 
-EX_USAGE, EX_CONFIG = 64, 78
+EX_USAGE, EX_TEMPFAIL, EX_CONFIG = 64, 75, 78
 QUOTES = ROOT / "examples" / "quotes.txt"
 START = 1763800000
 BOT = "U0BOT"
@@ -47,6 +50,36 @@ def talk(*words, arguments=(), **more):
     """What U1 hears when it says one thing after the other."""
     return hear([say(seq, text, **more) for seq, text in enumerate(words, 1)],
                 *arguments)
+
+
+class Bot:
+    """One that runs until it is ended, and is asked line by line."""
+
+    def __init__(self, table, *arguments, env=None, enter=()):
+        self.process = subprocess.Popen(
+            [*enter, BIN / "slack-bot", "--bot-id", BOT, "--subscriptions",
+             table, *map(str, arguments)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
+
+    def tell(self, record):
+        self.process.stdin.write(json.dumps(record).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self):
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, record):
+        self.tell(record)
+        return self.hear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
 
 
 def changes(*words, **more):
@@ -277,6 +310,16 @@ def test_the_secret_word_says_that_all_is_on_disk(table, secret, words):
         "reply": answers[1]["command"]["reply"]}
     assert "on disk" in answers[1]["command"]["reply"]
     assert secret not in answers[1]["command"]["reply"]
+
+
+def test_the_secret_word_writes_the_file_anew(table):
+    with Bot(table, env={"SECRET_WEAPON": "hulk"}) as bot:
+        bot.ask(say(1, "forward stark"))
+        table.unlink()
+        bot.ask(say(2, "list"))
+        assert not table.exists()
+        bot.ask(say(3, "hulk"))
+        assert lines_of(table) == ["seq 1", "forward 1 - U1 any any any stark"]
 
 
 @pytest.mark.parametrize("secret, words", [
@@ -698,16 +741,37 @@ def test_any_story_is_answered_the_same_across_deaths(table, seed):
 
 
 def test_the_file_is_safe_before_the_answer_leaves(table):
-    with subprocess.Popen(
-            [BIN / "slack-bot", "--bot-id", BOT, "--subscriptions", table],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as bot:
+    with Bot(table) as bot:
         for seq in range(1, 20):
-            bot.stdin.write(json.dumps(
-                say(seq, f"forward t{seq}")).encode() + b"\n")
-            bot.stdin.flush()
-            assert json.loads(bot.stdout.readline())["subscriptions"]
+            assert bot.ask(say(seq, f"forward t{seq}"))["subscriptions"]
             assert lines_of(table)[-1].endswith(f" t{seq}")
-        bot.kill()
+
+
+@pytest.mark.parametrize("hang", [None, "2"])
+def test_answers_wait_while_the_disk_is_full(tmp_path, hang):
+    """Under keep it ends in time, and is given the record again."""
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk", 256 * 1024)
+    table = disk.root / "subscriptions"
+    try:
+        with Bot(tmp_path / "disk" / "subscriptions", enter=disk.enter,
+                 env={"KEEP_HANG": hang} if hang else None) as bot:
+            bot.ask(say(1, "forward a"))
+            disk.fill()
+            assert bot.ask(message(2, "x")) == message(2, "x")
+            bot.tell(say(3, "forward b"))
+            time.sleep(0.5)
+            assert select.select([bot.process.stdout], [], [], 0)[0] == []
+            assert lines_of(table) == ["seq 1", "forward 1 - U1 any any any a"]
+            if hang:
+                assert bot.process.wait(10) == EX_TEMPFAIL
+                assert bot.process.stdout.read() == b""
+                return
+            disk.clear()
+            assert bot.hear()["subscriptions"]
+            assert lines_of(table)[-1] == "forward 3 - U1 any any any b"
+    finally:
+        disk.stop()
 
 
 def test_records_without_seq_come_behind_all_others(table):

@@ -2,19 +2,16 @@
 import hashlib
 import http.server
 import json
-import os
 import re
 import signal
-import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from conftest import BIN
 from test_attach_fetch_live import Inbox
-from test_slack_bot import BOT, START, lines_of, message, run, say
+from test_slack_bot import BOT, START, Bot, lines_of, message, run, say
 
 KEY = "veryGoodKey"
 HOUR = 3600
@@ -31,30 +28,6 @@ def wait_for(condition, timeout=20):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-class Bot:
-    """One that runs until it is ended, and is asked line by line."""
-
-    def __init__(self, table, *arguments, env=None):
-        self.process = subprocess.Popen(
-            [BIN / "slack-bot", "--bot-id", BOT, "--subscriptions", table,
-             *map(str, arguments)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
-
-    def ask(self, record):
-        self.process.stdin.write(json.dumps(record).encode() + b"\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.process.kill()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
 
 
 # -- gif
