@@ -112,6 +112,24 @@ def test_a_card_tells_of_subscriptions(server, page):
                     card + ".facts a") == place
 
 
+def test_matches_that_read_the_same_are_told_once(server, page):
+    def found(pattern, line, excerpt="stark stark"):
+        return {"pattern": pattern, "where": "file:F1", "line": line,
+                "excerpt": excerpt}
+
+    server.start().send(
+        message(1, matches=[found("stark", 1)] * 9 + [found("p", 2)]),
+        message(2, matches=[found("stark", line) for line in range(1, 8)]),
+        message(3, matches=[found("a", 1), found("a", 1, "x"), found("b", 1)]
+                + [found("c", line) for line in (1, 2, 3, 4, 4, 4)]))
+    page.open_live()
+    assert [" ".join(text.split()) for text in page.texts(
+        "[data-key='1'] .matches li")] == [
+            "stark ×9 F1 line 1 stark stark", "p F1 line 2 stark stark"]
+    assert page.texts("[data-key='2'] .matches li")[6:] == ["1 more match"]
+    assert page.texts("[data-key='3'] .matches li")[6:] == ["3 more matches"]
+
+
 def test_a_match_of_one_class_counts_in_it(server, page):
     server.start().send(message(
         1, "stark", "danger", notify=["U2"],

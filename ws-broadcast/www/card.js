@@ -218,6 +218,19 @@ function beforeOf(view, names) {
 	})] : [];
 }
 
+/* Those that would read the same as one, with their `count`. */
+function distinct(matches) {
+	const found = new Map();
+
+	for (const match of matches) {
+		const key = JSON.stringify([match.pattern, match.place, match.line,
+			match.excerpt, match.isSubscribed]);
+		found.set(key, { ...match, count:
+		    (found.get(key)?.count ?? 0) + 1 });
+	}
+	return [...found.values()];
+}
+
 /* One of each pattern first: a stack trace must not bury a crash. */
 function mostTelling(matches) {
 	const patterns = new Set();
@@ -236,16 +249,19 @@ function bellOf({ isSubscribed }) {
 }
 
 function matchesOf({ matches }) {
-	const items = mostTelling(matches).slice(0, MATCHES_SHOWN).map((match) =>
-	    element("li", "", ...bellOf(match),
+	const shown = mostTelling(distinct(matches)).slice(0, MATCHES_SHOWN);
+	const rest = shown.reduce((left, { count }) => left - count,
+	    matches.length);
+	const items = shown.map((match) => element("li", "", ...bellOf(match),
 	    foreignName(match.pattern, "pattern"), " ",
+	    match.count > 1 ? `×${match.count} ` : "",
 	    element("span", "where", foreignName(match.place),
 	    match.line === null ? "" : ` line ${match.line}`), " ",
 	    element("q", "excerpt", foreign(match.excerpt))));
 
-	if (matches.length > MATCHES_SHOWN)
-		items.push(element("li", "where",
-		    `${matches.length - MATCHES_SHOWN} more matches`));
+	if (rest > 0)
+		items.push(element("li", "where", rest === 1 ? "1 more match" :
+		    `${rest} more matches`));
 	return items.length > 0 ? [named("ul", "matches", "Matches", items)] : [];
 }
 
