@@ -18,6 +18,7 @@
 #define CASELESS "(?i)"
 #define DEPTH_MAX 101		/* PCRE2 is told to take 100 */
 #define SPECIALS_MAX 2		/* in a literal; twice the literals for each */
+#define WORTH_ENOUGH 32		/* fewer literals count for more than more worth */
 
 /* What is K and S as well where case does not count. */
 #define KELVIN_SIGN "\xe2\x84\xaa"
@@ -128,14 +129,27 @@ literal_hunt_new(const char *expression)
 	return hunt;
 }
 
+static bool
+is_better(const struct choice *choice, const struct choice *than)
+{
+	unsigned worth = choice->worth, other = than->worth;
+
+	if (worth > WORTH_ENOUGH)
+		worth = WORTH_ENOUGH;
+	if (other > WORTH_ENOUGH)
+		other = WORTH_ENOUGH;
+	if (worth + than->literals != other + choice->literals)
+		return worth + than->literals > other + choice->literals;
+	return choice->worth > than->worth;
+}
+
 /* Take the candidate if it is better than the branch's best so far. */
 static void
 offer(struct literal_hunt *hunt, const struct choice *choice)
 {
 	struct choice *best = &hunt->frames[hunt->depth].branch;
 
-	if (best->count == 0 || choice->worth + best->literals >
-	    best->worth + choice->literals)
+	if (best->count == 0 || is_better(choice, best))
 		*best = *choice;
 }
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LITERALS_MAX 16
+#define LITERALS_MAX 32
 #define LITERAL_BYTES_MAX 32	/* of a longer one a part */
 
 struct literal {

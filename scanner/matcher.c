@@ -9,7 +9,10 @@
 
 #define NO_PLACE SIZE_MAX
 
-/* The literals of a pattern, so many from the first on. */
+/* Compiling these takes half a second and 100 MB. */
+#define MATCHER_LITERALS_MAX 16384
+
+/* The literals of a pattern, so many from the first on; 0: there was no room. */
 struct entry {
 	uint32_t serial;
 	uint32_t first;
@@ -42,14 +45,17 @@ static void
 add_pattern(struct matcher *matcher, const struct pattern *pattern)
 {
 	const struct literals *literals = regex_literals(pattern->regex);
+	size_t count = literals->count;
 
-	if (literals->count == 0)
+	if (count == 0)
 		return;
+	if (count > MATCHER_LITERALS_MAX - matcher->literal_count)
+		count = 0;
 	matcher->entries[matcher->entry_count++] = (struct entry){
 		pattern->serial, (uint32_t)matcher->literal_count,
-		(uint32_t)literals->count
+		(uint32_t)count
 	};
-	for (size_t i = 0; i < literals->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t place = matcher->literal_count++;
 
 		matcher->literals[place] = literals->list[i];
@@ -160,13 +166,13 @@ matcher_bind(struct matcher *matcher, const struct pattern_set *set,
 		const struct entry *entry = find_entry(matcher,
 		    pattern->serial);
 
-		if (entry == NULL) {
-			places_add(others, i);
+		if (entry == NULL)
 			unknown += regex_literals(pattern->regex)->count > 0;
-			continue;
-		}
-		for (size_t j = 0; j < entry->count; j++)
-			matcher->places[entry->first + j] = i;
+		if (entry == NULL || entry->count == 0)
+			places_add(others, i);
+		else
+			for (size_t j = 0; j < entry->count; j++)
+				matcher->places[entry->first + j] = i;
 	}
 	return unknown;
 }

@@ -22,8 +22,8 @@ int matcher_compile(struct matcher *matcher);
 
 /*
  * Have it (or NULL) find the places in this set. Fills `others` with those of
- * the patterns that it does not look for: they have no literals, or are not
- * known to it; returns how many are not known.
+ * the patterns that it does not look for: they have no literals, there was no
+ * room for them, or they are not known to it; returns how many are not known.
  */
 size_t matcher_bind(struct matcher *matcher, const struct pattern_set *set,
     struct places *others);

@@ -426,6 +426,52 @@ ends_amid_its_work(void **state)
 	free_crowd(crowd);
 }
 
+/* --- too many ---------------------------------------------------------------*/
+
+/* Any of 16 words that nothing else holds. */
+static struct pattern *
+make_wide(struct serials *serials, size_t number)
+{
+	struct buffer expression = { 0 };
+	struct regex_error error;
+
+	for (size_t i = 0; i < 16; i++)
+		buffer_printf(&expression, "%sword%zu-%zu,", i > 0 ? "|" : "",
+		    number, i);
+	struct pattern *pattern = pattern_new("wide",
+	    buffer_string(&expression), serials, &error);
+	assert_non_null(pattern);
+	assert_int_equal(regex_literals(pattern->regex)->count, 16);
+	buffer_free(&expression);
+	return pattern;
+}
+
+static void
+looks_for_no_more_than_it_has_room_for(void **state)
+{
+	struct crowd *crowd = xcalloc(1, sizeof *crowd);
+	struct places others = { 0 };
+	size_t count = 1100;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		crowd->patterns[i] = make_wide(&crowd->serials, i);
+	crowd->set = patterns_none();
+	patterns_follow(crowd->set, crowd->patterns, count);
+	struct matcher *matcher = matcher_new(crowd->set);
+	assert_int_equal(matcher_compile(matcher), 0);
+
+	assert_int_equal(matcher_bind(matcher, crowd->set, &others), 0);
+	assert_int_equal(places_next(&others, 0), 1024);
+	assert_true(places_has(&others, count - 1));
+	places_clear(&others, count);
+	assert_int_equal(matcher_find(matcher, "word1023-15,", 12, &others), 0);
+	assert_int_equal(places_next(&others, 0), 1023);
+	places_free(&others);
+	matcher_free(matcher);
+	free_crowd(crowd);
+}
+
 /* --- places -----------------------------------------------------------------*/
 
 static void
@@ -461,6 +507,7 @@ main(void)
 		cmocka_unit_test(takes_over_when_it_is_ready),
 		cmocka_unit_test(knows_each_change_at_once),
 		cmocka_unit_test(ends_amid_its_work),
+		cmocka_unit_test(looks_for_no_more_than_it_has_room_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
