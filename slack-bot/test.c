@@ -71,8 +71,7 @@ is_string(struct record *record, const char *name, const char *value)
 static const char *
 find_in(const struct test *test)
 {
-	return strcmp(test->in, "-") == 0 || strcmp(test->in, "any") == 0
-	    ? NULL : test->in;
+	return strcmp(test->in, "-") == 0 ? NULL : test->in;
 }
 
 static bool

@@ -58,7 +58,11 @@ take_in(struct wish *wish, const struct span *word, struct buffer *complaint)
 {
 	wish->in.length = 0;
 	words_channel(&wish->in, word->bytes + 3, word->length - 3);
-	if (strpbrk(buffer_string(&wish->in), " @") == NULL &&
+	if (strcmp(buffer_string(&wish->in), "any") == 0) {
+		wish->in.length = 0;
+		return true;
+	}
+	if (strpbrk(wish->in.data, " @") == NULL &&
 	    is_plain(wish->in.data, wish->in.length) &&
 	    wish->in.length > 0 && wish->in.length <= IN_BYTES_MAX)
 		return true;

@@ -475,7 +475,8 @@ def test_what_was_typed_calls_nobody(term):
 
 
 def test_forward_again_changes_where_it_looks():
-    assert changes("forward stark", "forward stark", "forward stark in:#x",
+    assert changes("forward stark", "forward stark in:any where:any class:any",
+                   "forward stark in:#x",
                    "forward stark in:#x", "forward stark class:danger") == [
         ["forward 1 - U1 any any any stark"], None,
         ["forward 1 3 U1 any any any stark", "forward 3 - U1 x any any stark"],
