@@ -40,6 +40,17 @@ flush_answers(struct loop *loop)
 	return output_flush(&loop->out) == 0 ? EX_OK : output_failure(errno);
 }
 
+/* Is there more to be answered at once, that the same commit can stand for? */
+static bool
+may_gather(const struct loop *loop)
+{
+	struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
+
+	return loop->out.length < loop->filter->gather_bytes &&
+	    !line_reader_at_end(loop->reader) && !signals_want_stop() &&
+	    poll(&input, 1, 0) == 1;
+}
+
 static int
 answer_lines(struct loop *loop)
 {
@@ -47,13 +58,14 @@ answer_lines(struct loop *loop)
 
 	while (line_reader_next(loop->reader, &line)) {
 		answer_line(loop, &line);
-		if (loop->out.length < OUTPUT_BLOCK_BYTES)
+		if (loop->out.length < OUTPUT_BLOCK_BYTES ||
+		    loop->out.length < loop->filter->gather_bytes)
 			continue;
 		int status = flush_answers(loop);
 		if (status != EX_OK)
 			return status;
 	}
-	return flush_answers(loop);
+	return may_gather(loop) ? EX_OK : flush_answers(loop);
 }
 
 /* Sleep until there is input, a signal, or the filter's time has come. */
@@ -75,14 +87,19 @@ wait_for_input(struct loop *loop)
 static int
 run_loop(struct loop *loop)
 {
+	int status;
+
 	while (!line_reader_at_end(loop->reader) && !signals_want_stop()) {
 		wait_for_input(loop);
 		if (signals_take_reload() && loop->filter->reload != NULL)
 			loop->filter->reload(loop->arg);
-		int status = answer_lines(loop);
+		status = answer_lines(loop);
 		if (status != EX_OK)
 			return status;
 	}
+	status = flush_answers(loop);
+	if (status != EX_OK)
+		return status;
 	if (loop->filter->before_wait != NULL)
 		loop->filter->before_wait(loop->arg);
 	return signals_want_stop() || output_close() == 0 ? EX_OK : EX_IOERR;

@@ -27,6 +27,12 @@ struct filter {
 	int (*commit)(void *arg);
 
 	/*
+	 * Where that costs more than a record: so many bytes of answers wait
+	 * for one commit, as long as there is input at once. 0: they do not.
+	 */
+	size_t gather_bytes;
+
+	/*
 	 * Called after the answers went out and before a wait; returns after
 	 * how many ms without input it wants to be called again, -1 for never.
 	 * NULL: nothing to do.

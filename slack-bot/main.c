@@ -36,6 +36,7 @@
 #include "signals.h"
 
 #define GIPHY_URL "https://api.giphy.com/v1/gifs/search"
+#define GATHER_BYTES (1024 * 1024)	/* that one write of the book is for */
 #define DISK_MS 200		/* between two tries to write the book */
 
 enum {
@@ -240,7 +241,8 @@ run(struct options *options)
 	static const char *const own[] = { RECORD_COMMAND,
 	    RECORD_SUBSCRIPTIONS, NULL };
 	static const struct filter filter = { .name = "slack-bot", .own = own,
-	    .handle = handle_record, .reload = reload, .commit = commit };
+	    .handle = handle_record, .reload = reload, .commit = commit,
+	    .gather_bytes = GATHER_BYTES };
 	struct slack_bot slack_bot = { .quotes = options->quotes, .bot = {
 		.settings = &options->bot, .user = options->user,
 		.book = book_new(options->subscriptions),
