@@ -27,7 +27,6 @@ struct prefilter {
 	struct places others;	/* that it does not look for */
 	bool is_stale;		/* another one is due */
 	bool is_busy;		/* the thread has one */
-	int64_t asked_us;
 	int64_t rest_until_us;
 
 	bool is_off;
@@ -39,6 +38,7 @@ struct prefilter {
 	pthread_cond_t wake;
 	struct matcher *wanted;
 	struct matcher *made;
+	int64_t took_us;
 	bool is_over;
 	atomic_bool is_ready;	/* made is there, or there will be none */
 };
@@ -80,6 +80,8 @@ work(void *arg)
 	struct matcher *matcher;
 
 	while ((matcher = wait_for_work(prefilter)) != NULL) {
+		int64_t began_us = clock_steady_us();
+
 		if (matcher_compile(matcher) == -1) {
 			matcher_free(matcher);
 			matcher = NULL;
@@ -88,6 +90,7 @@ work(void *arg)
 		malloc_trim(0);
 		pthread_mutex_lock(&prefilter->lock);
 		prefilter->made = matcher;
+		prefilter->took_us = clock_steady_us() - began_us;
 		pthread_mutex_unlock(&prefilter->lock);
 		atomic_store(&prefilter->is_ready, true);
 	}
@@ -154,7 +157,6 @@ ask(struct prefilter *prefilter)
 	    (!prefilter->has_thread && start_thread(prefilter) == -1))
 		return;
 	struct matcher *matcher = matcher_new(prefilter->set);
-	prefilter->asked_us = clock_steady_us();
 	prefilter->is_stale = false;
 	prefilter->is_busy = true;
 	pthread_mutex_lock(&prefilter->lock);
@@ -172,10 +174,10 @@ take(struct prefilter *prefilter)
 	pthread_mutex_lock(&prefilter->lock);
 	made = prefilter->made;
 	prefilter->made = NULL;
+	prefilter->rest_until_us = clock_steady_us() +
+	    REST_FACTOR * prefilter->took_us;
 	pthread_mutex_unlock(&prefilter->lock);
 	prefilter->is_busy = false;
-	prefilter->rest_until_us = clock_steady_us() + REST_FACTOR *
-	    (clock_steady_us() - prefilter->asked_us);
 	if (made == NULL)
 		return;
 	matcher_free(prefilter->matcher);
