@@ -353,11 +353,12 @@ start_stage() { # STAGE
 		start_kept "$@" --spool "$SPOOL" $fetch_options $offline
 		;;
 	slack-bot)
+		# A recording is answered the same each time, whatever runs now.
 		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
-			--journal "$STATE/journal"
-		start_kept "$@" --subscriptions "$STATE/subscriptions" \
-			--spool "$SPOOL" --quotes "$QUOTES" \
+			--journal "$STATE/journal" \
 			--stats "$STATE/stats.json" --running "$running"
+		start_kept "$@" --subscriptions "$STATE/subscriptions" \
+			--spool "$SPOOL" --quotes "$QUOTES"
 		;;
 	scanner)
 		start_kept "$1" --patterns "$PATTERNS" --spool "$SPOOL" \

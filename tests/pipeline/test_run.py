@@ -742,6 +742,33 @@ def test_secrets_reach_only_the_programs_that_need_them(tmp_path):
         assert b"secret-of" not in pipeline.out_path.read_bytes()
 
 
+def test_a_recorded_conversation_is_answered_the_same_each_time(tmp_path):
+    words = ["help", "forward 1763", "status", "test stark", "gif", "quote",
+             "<@U0BOT> is here", "a stark 1763", "list", "mute 10s", "1763",
+             "talk", "stop 1763", "1763", "xkcd", "what"]
+    recording = tmp_path / "talk.ndjson"
+    with open(recording, "w") as out:
+        for place, text in enumerate(words * 20):
+            out.write(json.dumps({
+                "type": "message", "channel": "C1", "user": f"U{place % 3}",
+                "ts": f"{1763800000 + place}.000000", "text": text if
+                "1763" == text[-4:] and "forward" not in text and
+                "stop" not in text else f"<@U0BOT> {text}"}) + "\n")
+    members = ("command", "subscriptions", "notify", "held", "matches")
+    found = []
+    for _ in range(2):
+        status, records, said = replay(
+            tmp_path, recording, env={"ULTRONEX_BOT_ID": "U0BOT",
+                                      "GIPHY_API_KEY": "abc"})
+        assert status == 0, said
+        found.append([[record.get(name) for name in members]
+                      for record in records])
+    assert found[0] == found[1]
+    commands, _, notify, held, _ = zip(*found[0])
+    assert sum(map(bool, commands)) == 20 * 13
+    assert any(notify) and any(held)
+
+
 def test_the_state_folder_is_private(tmp_path):
     status, _, said = replay(tmp_path, DAY)
     assert status == 0, said
