@@ -80,7 +80,7 @@ class Stream:
 
     def __init__(self, path):
         self.path, self.offset = path, 0
-        self.records = []
+        self.records, self.lines = [], []
 
     def read(self):
         with open(self.path, "rb") as file:
@@ -88,6 +88,7 @@ class Stream:
             lines = file.read().split(b"\n")[:-1]
         self.offset += sum(len(line) + 1 for line in lines)
         self.records += map(json.loads, lines)
+        self.lines += lines
         return self.records
 
 
@@ -96,7 +97,7 @@ class Talk:
 
     def __init__(self, folder, *arguments, options=(), prepare=None, **env):
         self.folder, self.arguments, self.env = folder, arguments, env
-        self.slack = FakeSlack(*options)
+        self.slack = FakeSlack("--retries", "0,1,2", *options)
         self.prepare = prepare or (lambda talk: None)
         self.posts_seen = 0
         self.apart = set()      # channels that settle leaves alone
@@ -108,22 +109,29 @@ class Talk:
         self.prepare(self)
         self.env["BIN"] = str(link_programs(self.folder / "bin",
                                             self.slack.host))
+        self.start()
+        return self
+
+    def start(self):
+        """Whatever was there before is through: it was stopped in order."""
+        mark = self.slack.mark
+        self.first = find_last_seq(self.state)
         self.pipeline = Pipeline(
             self.folder, *self.arguments,
             env={**self.slack.environment, **CREDENTIALS, **self.env})
         self.stream = Stream(self.pipeline.out_path)
         try:
-            self.slack.wait_for("hello", 2, timeout=90)
+            self.slack.wait_for("hello", 2, timeout=90, after=mark)
         except AssertionError:
             self.__exit__()
             raise AssertionError(self.pipeline.said()) from None
-        return self
 
     def __exit__(self, *error):
         self.pipeline.__exit__(*error)
         self.slack.stop()
 
     def stop(self):
+        """In order; it may be started again."""
         self.pipeline.run.terminate()
         assert self.pipeline.run.wait(30) == 0, self.pipeline.said()
 
@@ -190,11 +198,14 @@ class Talk:
             return None
         if self.slack.state()["pending"]:
             return None
-        records, last = self.records, find_last_seq(self.state)
-        if (records[-1]["seq"] if records else 0) != last or \
-                count_unsent(self.state):
+        last = find_last_seq(self.state)
+        if self._find_out() != last or count_unsent(self.state):
             return None
         return last
+
+    def _find_out(self):
+        """The last seq that came out, since the start or before it."""
+        return self.records[-1]["seq"] if self.records else self.first
 
     def _explain(self, seconds):
         return (f"not at rest within {seconds} s: jobs "
