@@ -248,6 +248,14 @@ record_string(struct record *record, const char *name)
 	return cJSON_GetStringValue(record_get(record, name));
 }
 
+bool
+record_is(struct record *record, const char *name, const char *value)
+{
+	const char *string = record_string(record, name);
+
+	return string != NULL && strcmp(string, value) == 0;
+}
+
 const cJSON *
 record_array(struct record *record, const char *name)
 {

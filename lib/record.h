@@ -109,6 +109,9 @@ const char *record_string(struct record *record, const char *name);
 const cJSON *record_array(struct record *record, const char *name);
 const cJSON *record_object(struct record *record, const char *name);
 
+/* Is the member that string? */
+bool record_is(struct record *record, const char *name, const char *value);
+
 /* The member's bytes as they stand in the line; false where there is none. */
 bool record_raw(const struct record *record, const char *name,
     const char **bytes, size_t *length);

@@ -25,27 +25,19 @@ has_member(const struct record *record, const char *name)
 	return record_raw(record, name, &bytes, &length);
 }
 
-static bool
-is_string(struct record *record, const char *name, const char *wanted)
-{
-	const char *string = record_string(record, name);
-
-	return string != NULL && strcmp(string, wanted) == 0;
-}
-
 /* The parts of such a record that people subscribe to. */
 static unsigned
 find_parts(struct record *record)
 {
 	if (has_member(record, RECORD_OWN) ||
 	    has_member(record, RECORD_COMMAND) ||
-	    is_string(record, RECORD_SUBTYPE, "message_deleted"))
+	    record_is(record, RECORD_SUBTYPE, "message_deleted"))
 		return 0;
 	/* its names were in the message already */
-	if (is_string(record, RECORD_TYPE, "late_file"))
+	if (record_is(record, RECORD_TYPE, "late_file"))
 		return IN_FILES;
-	return is_string(record, RECORD_TYPE, "message") ||
-	    is_string(record, RECORD_TYPE, "api_message") ? IN_ANY : 0;
+	return record_is(record, RECORD_TYPE, "message") ||
+	    record_is(record, RECORD_TYPE, "api_message") ? IN_ANY : 0;
 }
 
 static bool
@@ -96,7 +88,7 @@ examine(struct occasion *occasion)
 	occasion->is_examined = true;
 	occasion->parts = find_parts(record);
 	occasion->is_edit = occasion->parts == IN_ANY &&
-	    is_string(record, RECORD_SUBTYPE, "message_changed");
+	    record_is(record, RECORD_SUBTYPE, "message_changed");
 	if (occasion->is_edit) {
 		compare_edit(occasion);
 		edited = record_object(record, RECORD_MESSAGE);

@@ -19,17 +19,9 @@
 /* --- who speaks to whom -----------------------------------------------------*/
 
 static bool
-is_string(struct record *record, const char *name, const char *value)
-{
-	const char *string = record_string(record, name);
-
-	return string != NULL && strcmp(string, value) == 0;
-}
-
-static bool
 is_slash_command(struct record *record)
 {
-	return is_string(record, RECORD_TYPE, "slash_commands");
+	return record_is(record, RECORD_TYPE, "slash_commands");
 }
 
 /* A new message, not what became of another one. Of one with our name Slack
@@ -40,13 +32,13 @@ is_said(struct record *record)
 	static const char *const subtypes[] = { "file_share",
 	    "thread_broadcast", "me_message" };
 
-	if (!is_string(record, RECORD_TYPE, "message") &&
-	    !is_string(record, RECORD_TYPE, "app_mention"))
+	if (!record_is(record, RECORD_TYPE, "message") &&
+	    !record_is(record, RECORD_TYPE, "app_mention"))
 		return false;
 	if (record_get(record, RECORD_SUBTYPE) == NULL)
 		return true;
 	for (size_t i = 0; i < sizeof subtypes / sizeof *subtypes; i++)
-		if (is_string(record, RECORD_SUBTYPE, subtypes[i]))
+		if (record_is(record, RECORD_SUBTYPE, subtypes[i]))
 			return true;
 	return false;
 }
@@ -115,7 +107,7 @@ find_words(const struct bot *bot, struct record *record)
 	if (text != NULL && us != NULL)
 		words = skip_mention(text, us);
 	if (words != NULL || !(is_slash ||
-	    is_string(record, RECORD_CHANNEL_TYPE, "im")))
+	    record_is(record, RECORD_CHANNEL_TYPE, "im")))
 		return words;
 	return text != NULL ? text : "";
 }
@@ -268,7 +260,7 @@ end_mutes(struct bot *bot, struct record *record)
 	int64_t time_us;
 	size_t at = 0;
 
-	if (!is_string(record, RECORD_TYPE, "message") ||
+	if (!record_is(record, RECORD_TYPE, "message") ||
 	    record_get(record, RECORD_BACKFILL) != NULL ||
 	    !slack_time(record, &time_us) ||
 	    !book_has_mute_until(bot->book, time_us / 1000000))
@@ -322,7 +314,7 @@ bot_answer(struct bot *bot, struct record *record)
 	record_integer(record, RECORD_SEQ, &seq);
 	book_begin(bot->book, seq > 0 ? seq : 0);
 	end_mutes(bot, record);
-	if (is_string(record, RECORD_TYPE, "delivery"))
+	if (record_is(record, RECORD_TYPE, "delivery"))
 		take_quarantine(bot, record);
 	else if (is_by_person(bot, record) &&
 	    (words = find_words(bot, record)) != NULL)

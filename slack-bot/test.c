@@ -60,14 +60,6 @@ struct test {
 	uint64_t records;
 };
 
-static bool
-is_string(struct record *record, const char *name, const char *value)
-{
-	const char *string = record_string(record, name);
-
-	return string != NULL && strcmp(string, value) == 0;
-}
-
 static const char *
 find_in(const struct test *test)
 {
@@ -93,10 +85,10 @@ is_in_channel(const struct test *test, struct record *record)
 static bool
 is_wanted(const struct test *test, struct record *record)
 {
-	return (is_string(record, RECORD_TYPE, "message") ||
-	    is_string(record, RECORD_TYPE, "api_message")) &&
-	    !is_string(record, RECORD_SUBTYPE, "message_changed") &&
-	    !is_string(record, RECORD_SUBTYPE, "message_deleted") &&
+	return (record_is(record, RECORD_TYPE, "message") ||
+	    record_is(record, RECORD_TYPE, "api_message")) &&
+	    !record_is(record, RECORD_SUBTYPE, "message_changed") &&
+	    !record_is(record, RECORD_SUBTYPE, "message_deleted") &&
 	    record_get(record, RECORD_OWN) == NULL &&
 	    record_get(record, RECORD_ADDRESSED) == NULL &&
 	    is_in_channel(test, record);

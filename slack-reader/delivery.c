@@ -38,14 +38,6 @@ delivery_reader_free(struct delivery_reader *reader)
 	free(reader);
 }
 
-static bool
-is_type(struct record *record, const char *wanted)
-{
-	const char *type = record_string(record, RECORD_TYPE);
-
-	return type != NULL && strcmp(type, wanted) == 0;
-}
-
 static void
 take_event_id(struct delivery_reader *reader, struct delivery *delivery)
 {
@@ -124,9 +116,9 @@ delivery_read(struct delivery_reader *reader, const char *envelope,
 	    &payload_length) ||
 	    record_parse(reader->payload, payload, payload_length) == -1)
 		return;
-	if (is_type(reader->envelope, SLASH_COMMANDS))
+	if (record_is(reader->envelope, RECORD_TYPE, SLASH_COMMANDS))
 		take_command(reader, delivery);
-	else if (is_type(reader->payload, APP_RATE_LIMITED))
+	else if (record_is(reader->payload, RECORD_TYPE, APP_RATE_LIMITED))
 		take_rate_limit(reader, delivery);
 	else
 		take_event(reader, delivery);

@@ -140,14 +140,6 @@ copy_or_null(const char *text)
 	return text != NULL ? xstrdup(text) : NULL;
 }
 
-static bool
-is_string(struct record *record, const char *name, const char *wanted)
-{
-	const char *value = record_string(record, name);
-
-	return value != NULL && strcmp(value, wanted) == 0;
-}
-
 /*
  * A message of its own, not word about another one: edits and deletions have
  * a `ts` of their own, too.
@@ -155,11 +147,11 @@ is_string(struct record *record, const char *name, const char *wanted)
 static bool
 is_new_message(struct record *event)
 {
-	return (is_string(event, RECORD_TYPE, "message") ||
-	    is_string(event, RECORD_TYPE, "app_mention")) &&
-	    !is_string(event, RECORD_SUBTYPE, "message_changed") &&
-	    !is_string(event, RECORD_SUBTYPE, "message_deleted") &&
-	    !is_string(event, RECORD_SUBTYPE, "message_replied");
+	return (record_is(event, RECORD_TYPE, "message") ||
+	    record_is(event, RECORD_TYPE, "app_mention")) &&
+	    !record_is(event, RECORD_SUBTYPE, "message_changed") &&
+	    !record_is(event, RECORD_SUBTYPE, "message_deleted") &&
+	    !record_is(event, RECORD_SUBTYPE, "message_replied");
 }
 
 /* Nothing that could be read as another one's: \u0000 and U+FFFD are alike. */
@@ -258,7 +250,7 @@ is_wanted(struct door *door, const struct guest *guest)
 {
 	return guest->channel == NULL ||
 	    channel_list_has(door->settings.channels, guest->channel) ||
-	    is_string(door->record, RECORD_TYPE, "slash_commands") ||
+	    record_is(door->record, RECORD_TYPE, "slash_commands") ||
 	    identity_is_addressed(door->settings.identity, door->record);
 }
 
@@ -446,9 +438,9 @@ door_recall(struct door *door, struct record *record)
 	const char *ts = record_string(record, RECORD_TS);
 	int64_t now_s = clock_steady_s();
 
-	if (is_string(record, RECORD_SOURCE, "inbox"))
+	if (record_is(record, RECORD_SOURCE, "inbox"))
 		recall_inbox_id(door, record);
-	if (!is_string(record, RECORD_SOURCE, "slack"))
+	if (!record_is(record, RECORD_SOURCE, "slack"))
 		return;
 	if (id != NULL)
 		seen_note(door->settings.seen, id, "", now_s);

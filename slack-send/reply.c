@@ -14,14 +14,6 @@
 #define TS_BYTES_MAX 32
 #define TERM_CHARACTERS 80
 
-static bool
-is_type(struct record *record, const char *type)
-{
-	const char *found = record_string(record, RECORD_TYPE);
-
-	return found != NULL && strcmp(found, type) == 0;
-}
-
 static int64_t
 find_seq(const struct record *record)
 {
@@ -49,7 +41,7 @@ bool
 reply_read(struct outbox_message *message, struct record *record)
 {
 	const cJSON *command = record_object(record, RECORD_COMMAND);
-	bool is_late = is_type(record, REPLY);
+	bool is_late = record_is(record, RECORD_TYPE, REPLY);
 
 	*message = (struct outbox_message){
 		.seq = find_seq(record), .purpose = OUTBOX_REPLY_PURPOSE,

@@ -486,6 +486,8 @@ answers_NULL_where_a_member_is_of_another_type(void **state)
 		assert_non_null(record_get(record, "a"));
 		assert_int_equal(
 		    record_string(record, "a") != NULL, cases[i].is_string);
+		assert_int_equal(record_is(record, "a", "[]"),
+		    strcmp(cases[i].value, "\"[]\"") == 0);
 		assert_int_equal(
 		    record_array(record, "a") != NULL, cases[i].is_array);
 		assert_int_equal(
