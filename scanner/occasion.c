@@ -36,7 +36,9 @@ find_parts(struct record *record)
 	/* its names were in the message already */
 	if (record_is(record, RECORD_TYPE, "late_file"))
 		return IN_FILES;
+	/* slack-reader takes a message as what Slack tells it as first */
 	return record_is(record, RECORD_TYPE, "message") ||
+	    record_is(record, RECORD_TYPE, "app_mention") ||
 	    record_is(record, RECORD_TYPE, "api_message") ? IN_ANY : 0;
 }
 

@@ -67,18 +67,20 @@ find_in(const struct test *test)
 }
 
 static bool
+is_channel(const char *name, const char *in)
+{
+	return name != NULL && strcmp(name + (*name == '#'), in) == 0;
+}
+
+static bool
 is_in_channel(const struct test *test, struct record *record)
 {
-	const char *channel = record_string(record, RECORD_CHANNEL);
-	const char *name = json_string(record_object(record, RECORD_NAMES),
-	    "channel"), *in = find_in(test);
+	const char *in = find_in(test);
 
-	if (in == NULL)
-		return true;
-	if (channel != NULL && *channel == '#')
-		channel++;
-	return (channel != NULL && strcmp(channel, in) == 0) ||
-	    (name != NULL && strcmp(name, in) == 0);
+	return in == NULL ||
+	    is_channel(record_string(record, RECORD_CHANNEL), in) ||
+	    is_channel(json_string(record_object(record, RECORD_NAMES),
+	    "channel"), in);
 }
 
 /* What a forward would be made of; an edit says again what was counted. */
@@ -86,6 +88,7 @@ static bool
 is_wanted(const struct test *test, struct record *record)
 {
 	return (record_is(record, RECORD_TYPE, "message") ||
+	    record_is(record, RECORD_TYPE, "app_mention") ||
 	    record_is(record, RECORD_TYPE, "api_message")) &&
 	    !record_is(record, RECORD_SUBTYPE, "message_changed") &&
 	    !record_is(record, RECORD_SUBTYPE, "message_deleted") &&

@@ -336,6 +336,12 @@ def test_a_class_is_named_with_the_match(table):
 
 # -- what of a record
 
+def test_a_message_may_be_told_as_a_mention(table):
+    path = table(forward(1, "U1", "stark"))
+    record = {**message(2, "hey <@U0BOT>, stark"), "type": "app_mention"}
+    assert told(scan(path, record)) == [["U1"]]
+
+
 @pytest.mark.parametrize("place,more,is_told", [
     ("C1", {}, True), ("C2", {}, False), ("c1", {}, False),
     ("builds", {"names": {"channel": "builds"}}, True),

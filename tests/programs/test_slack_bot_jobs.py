@@ -327,14 +327,14 @@ def test_test_passes_over_what_no_forward_is_made_of(journal):
         came("x", subtype="message_changed",
              message={"text": "stark"}, previous_message={"text": "stark"}),
         {**came("stark"), "type": "delivery"}, came("stark", received="x"),
-        came("stark", bot_id="B1"),
+        came("stark", bot_id="B1"), {**came("x"), "type": "app_mention"},
         {**came("stark"), "type": "api_message", "payload": "stark"})
-    assert "matched 2 of 2 messages" in try_out(folder, "stark")
+    assert "matched 2 of 3 messages" in try_out(folder, "stark")
 
 
 def test_test_looks_where_it_is_told(journal):
     folder = journal(
-        came("stark", channel="C0123456A", names={"channel": "builds"}),
+        came("stark", channel="C0123456A", names={"channel": "#builds"}),
         came("stark", channel="#builds", type="api_message"),
         came("stark", channel="C9"))
     assert "2 of 2 messages in the last 24 hours in `#builds`." in try_out(
