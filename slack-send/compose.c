@@ -217,14 +217,16 @@ add_file(struct compose *compose, const struct outbox_message *message,
     const char *comment, const char *otherwise, struct buffer *content)
 {
 	struct compose_post *post = add_post(compose);
+	const char *name = is_given(message->filename) ? message->filename
+	    : message->title;
 	struct buffer title = { 0 };
 	bool is_json = pretty_is_json(buffer_string(content), content->length);
 
-	markup_append_plain(&title, is_given(message->title) ? message->title
-	    : otherwise, COMPOSE_TITLE_CHARACTERS);
+	markup_append_plain(&title, is_given(name) ? name : otherwise,
+	    COMPOSE_TITLE_CHARACTERS);
 	buffer_string(&title);
 	post->text = xstrdup(is_blank(comment) ? "" : comment);
-	post->filename = make_filename(message->title, otherwise,
+	post->filename = make_filename(name, otherwise,
 	    is_json ? ".json" : ".txt");
 	post->title = title.data;
 	post->content = content->data;

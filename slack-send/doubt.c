@@ -93,6 +93,14 @@ find_message(const struct doubt *doubt, const cJSON *messages)
 	return NULL;
 }
 
+/* A thread begins with its oldest, so what was posted last stands at its end. */
+static int
+find_most(const struct doubt *doubt)
+{
+	return doubt->settings.thread != NULL ? DOUBT_REPLIES_MAX
+	    : DOUBT_MESSAGES_MAX;
+}
+
 static void
 take_page(const struct slack_reply *reply, void *arg)
 {
@@ -113,7 +121,7 @@ take_page(const struct slack_reply *reply, void *arg)
 	if (ts != NULL)
 		finish(doubt, DOUBT_POSTED, ts, NULL);
 	else if (cursor != NULL && *cursor != '\0' &&
-	    doubt->messages < DOUBT_MESSAGES_MAX)
+	    doubt->messages < find_most(doubt))
 		ask_for_page(doubt, cursor);
 	else
 		finish(doubt, DOUBT_NOT_POSTED, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "slack_api.h"
 
 #define DOUBT_MESSAGES_MAX 1000	/* so far back it is looked for */
+#define DOUBT_REPLIES_MAX 10000	/* of a thread */
 
 struct doubt;
 

@@ -25,6 +25,7 @@ struct forward {
 	struct buffer places;
 	struct buffer plain;		/* the first place, for a digest */
 	const char *around;		/* of the first file */
+	struct buffer around_name;
 	size_t term_count;
 	size_t place_count;
 };
@@ -103,27 +104,35 @@ find_file_name(struct record *record, const char *id, size_t length)
 	return NULL;
 }
 
-/* Where a match stands, but for the text of a message: `file:F1!inner`. */
+/* For people: `file:F1!inner` by the file's name. */
+static void
+name_place(struct buffer *name, const struct forward *forward,
+    const char *where)
+{
+	const char *file;
+	size_t length;
+
+	if (strncmp(where, "file:", 5) != 0) {
+		buffer_append_string(name, where);
+		return;
+	}
+	length = strcspn(where + 5, "!");
+	file = find_file_name(forward->record, where + 5, length);
+	buffer_append_string(name, file != NULL ? file : "a file");
+	buffer_append_string(name, where + 5 + length);
+}
+
+/* Where a match stands, but for the text of a message. */
 static void
 append_where(struct forward *forward, const cJSON *match)
 {
 	const char *where = json_string(match, "where");
 	const cJSON *line = json_get(match, "line");
 	struct buffer name = { 0 };
-	const char *file, *inner;
-	size_t length;
 
 	if (where == NULL || strcmp(where, "text") == 0)
 		return;
-	if (strncmp(where, "file:", 5) == 0) {
-		length = strcspn(where + 5, "!");
-		file = find_file_name(forward->record, where + 5, length);
-		inner = where + 5 + length;
-		buffer_printf(&name, "%s%s", file != NULL ? file : "a file",
-		    inner);
-	} else {
-		buffer_append_string(&name, where);
-	}
+	name_place(&name, forward, where);
 	markup_append_term(&forward->places, buffer_string(&name),
 	    NAME_CHARACTERS);
 	if (cJSON_IsNumber(line))
@@ -183,12 +192,13 @@ append_excerpt(struct forward *forward, const cJSON *match,
 /* What is around the match: it stands on the first one of its text, which may
  * be somebody else's. */
 static const char *
-find_around(const struct forward *forward, const cJSON *match)
+find_around(const struct forward *forward, const cJSON *match,
+    const char *where)
 {
-	const char *where = json_string(match, "where"), *found;
 	const cJSON *other;
+	const char *found;
 
-	if (json_string(match, "around") != NULL || where == NULL)
+	if (json_string(match, "around") != NULL)
 		return json_string(match, "around");
 	cJSON_ArrayForEach(other, record_array(forward->record,
 	    RECORD_MATCHES)) {
@@ -201,12 +211,23 @@ find_around(const struct forward *forward, const cJSON *match)
 }
 
 static void
+take_around(struct forward *forward, const cJSON *match)
+{
+	const char *where = json_string(match, "where");
+
+	if (where == NULL || forward->around != NULL)
+		return;
+	forward->around = find_around(forward, match, where);
+	if (forward->around != NULL)
+		name_place(&forward->around_name, forward, where);
+}
+
+static void
 add_place(struct forward *forward, const cJSON *match)
 {
 	const char *excerpt = json_string(match, "excerpt");
 
-	if (forward->around == NULL)
-		forward->around = find_around(forward, match);
+	take_around(forward, match);
 	if (excerpt == NULL || forward->place_count++ >= PLACES_MAX)
 		return;
 	buffer_append_string(&forward->places, "\n> ");
@@ -305,6 +326,7 @@ free_forward(struct forward *forward)
 	buffer_free(&forward->head);
 	buffer_free(&forward->places);
 	buffer_free(&forward->plain);
+	buffer_free(&forward->around_name);
 }
 
 static void
@@ -330,6 +352,8 @@ read_for(struct record *record, const char *user, int64_t due_us,
 			.title = buffer_string(&forward.terms),
 			.text = buffer_string(&forward.plain),
 			.payload = forward.around,
+			.filename = forward.around == NULL ? NULL
+			    : buffer_string(&forward.around_name),
 			.mrkdwn = buffer_string(&text),
 			.class = record_string(record, RECORD_CLASS),
 			.due_us = due_us }, arg);

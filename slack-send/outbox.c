@@ -19,6 +19,7 @@ static const size_t strings[] = {
 	offsetof(struct outbox_message, title),
 	offsetof(struct outbox_message, text),
 	offsetof(struct outbox_message, payload),
+	offsetof(struct outbox_message, filename),
 	offsetof(struct outbox_message, mrkdwn),
 	offsetof(struct outbox_message, thread),
 	offsetof(struct outbox_message, class),

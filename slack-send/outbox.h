@@ -44,6 +44,7 @@ struct outbox_message {
 	const char *title;
 	const char *text;
 	const char *payload;	/* a string, or JSON as it was written */
+	const char *filename;	/* of the payload; NULL: after the title */
 	const char *mrkdwn;	/* what stands for title and text, as it is */
 	const char *thread;	/* ts of the message that it answers */
 	int64_t due_us;		/* a forward is held back until then */

@@ -50,6 +50,7 @@ bind_content(sqlite3_stmt *insert, const struct outbox_message *message)
 		outbox_bind(insert, 7, message->text);
 		outbox_bind(insert, 8, message->payload);
 		outbox_bind(insert, 16, message->mrkdwn);
+		outbox_bind(insert, 19, message->filename);
 		return;
 	}
 	outbox_bind_beginning(insert, 6, message->title, GATHERED_TITLE_BYTES);
@@ -63,9 +64,11 @@ insert(struct outbox *outbox, const struct outbox_message *message,
 {
 	static const char sql[] = "INSERT INTO message(seq, purpose, id, key,"
 	    " channel, title, text, payload, class, posts, state, digest,"
-	    " created, since, ended, reason, reported, mrkdwn, thread, due)"
+	    " created, since, ended, reason, reported, mrkdwn, thread, due,"
+	    " filename)"
 	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-	    " ?13, ?14, ?15, iif(?14 IS NULL, NULL, 0), ?16, ?17, ?18)";
+	    " ?13, ?14, ?15, iif(?14 IS NULL, NULL, 0), ?16, ?17, ?18,"
+	    " ?19)";
 	sqlite3_stmt *insert = store_use(outbox->store, sql);
 	char key[OUTBOX_KEY_BYTES];
 

@@ -13,7 +13,8 @@
 #define COLUMNS "number, seq, purpose, id, channel, title, class, posts," \
 	" state, digest, messages, part, attempts, limited, broken," \
 	" outcomes, created, since, tried, ended, slack_channel, slack_ts," \
-	" file, reason, text, payload, mrkdwn, thread"
+	" file, reason, text, payload, mrkdwn, thread," \
+	" filename"
 
 static const char *
 read_text(sqlite3_stmt *row, int column)
@@ -65,6 +66,7 @@ read_message(sqlite3_stmt *row)
 		.payload = read_text(row, 25),
 		.mrkdwn = read_text(row, 26),
 		.thread = read_text(row, 27),
+		.filename = read_text(row, 28),
 	};
 }
 

@@ -672,6 +672,7 @@ post_file(struct lane *lane, const struct compose_post *post)
 	lane->upload = upload_start(&(struct upload_settings){
 		.api = sender->api, .token = sender->settings.token,
 		.channel = lane->id, .post = post,
+		.thread = lane->message.thread,
 		.uploaded = note_uploaded, .done = take_upload, .arg = lane,
 	    });
 }
@@ -721,7 +722,8 @@ take_message(struct lane *lane, const struct outbox_message *message)
 	lane->message.file = copy_or_null(message->file);
 	lane->message.thread = copy_or_null(message->thread);
 	lane->message.channel = lane->message.title = lane->message.text =
-	    lane->message.payload = lane->message.mrkdwn =
+	    lane->message.payload = lane->message.filename =
+	    lane->message.mrkdwn =
 	    lane->message.class =
 	    lane->message.slack_channel = lane->message.slack_ts =
 	    lane->message.reason = NULL;

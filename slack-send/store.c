@@ -28,8 +28,8 @@
 #define COLUMNS "number,seq,purpose,id,key,channel,title,class,posts,state," \
 	"digest,messages,part,attempts,limited,broken,outcomes,created,since," \
 	"tried,ended,slack_channel,slack_ts,file,reason,reported,thread,due," \
-	"text,payload,mrkdwn"
-#define COLUMN_COUNT 31
+	"filename,text,payload,mrkdwn"
+#define COLUMN_COUNT 32
 
 /* What a trigger does: the queue of a channel is counted, not summed up. */
 #define ENTER \
@@ -79,7 +79,8 @@ static const char schema[] =
     "  payload TEXT,"
     "  mrkdwn TEXT,"
     "  thread TEXT,"
-    "  due INTEGER);"
+    "  due INTEGER,"
+    "  filename TEXT);"
     "CREATE INDEX message_id ON message(id) WHERE id IS NOT NULL;"
     "CREATE INDEX message_queue ON message(channel, number)"
     "  WHERE state IN ('queued', 'sending');"
@@ -115,6 +116,7 @@ static const char upgrade[] =
     "ALTER TABLE message ADD COLUMN mrkdwn TEXT;"
     "ALTER TABLE message ADD COLUMN thread TEXT;"
     "ALTER TABLE message ADD COLUMN due INTEGER;"
+    "ALTER TABLE message ADD COLUMN filename TEXT;"
     HOLDING
     "PRAGMA user_version=2;"
     "COMMIT;";
@@ -361,7 +363,7 @@ copy_rows(struct store *from, struct store *to, bool is_backward)
 	};
 	static const char write[] = "INSERT OR IGNORE INTO message(" COLUMNS
 	    ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-	    "?,?,?)";
+	    "?,?,?,?)";
 	sqlite3_stmt *read = store_use(from, reads[is_backward]);
 	sqlite3_stmt *written = store_use(to, write);
 	int more;

@@ -98,6 +98,8 @@ show(struct upload *upload)
 	append_files(&files, upload);
 	slack_api_argument(&arguments, "files", buffer_string(&files));
 	slack_api_argument(&arguments, "channel_id", settings->channel);
+	if (settings->thread != NULL)
+		slack_api_argument(&arguments, "thread_ts", settings->thread);
 	if (*settings->post->text != '\0')
 		slack_api_argument(&arguments, "initial_comment",
 		    settings->post->text);

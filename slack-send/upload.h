@@ -18,6 +18,7 @@ struct upload_settings {
 	const char *token;
 	const char *channel;	/* id of the conversation */
 	const struct compose_post *post;
+	const char *thread;	/* that it is posted to, or NULL */
 
 	/*
 	 * The file is there, and not yet shown: note its id, so that it can be

@@ -36,6 +36,7 @@
 	"ALTER TABLE message DROP COLUMN mrkdwn;" \
 	"ALTER TABLE message DROP COLUMN thread;" \
 	"ALTER TABLE message DROP COLUMN due;" \
+	"ALTER TABLE message DROP COLUMN filename;" \
 	"PRAGMA user_version=1"
 
 struct bench {
