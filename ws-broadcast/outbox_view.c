@@ -54,14 +54,16 @@ static const char size_sql[] =
     "  WHERE m.digest = ?1 AND m.state IN ('gathered', 'failed')))"
     " FROM message WHERE number = ?1";
 
-/* Each part of it has a small index of its own. */
+/* Each part of it has a small index of its own. What is gathered is no older
+ * than its digest, which may be held back on purpose. */
 static const char count_sql[] =
     "SELECT (SELECT count(*) FROM message"
     "  WHERE state IN ('queued', 'sending')),"
     " (SELECT count(*) FROM message"
     "  WHERE state IN ('queued', 'sending', 'gathered')),"
     " (SELECT min(since) FROM message"
-    "  WHERE state IN ('queued', 'sending', 'gathered'))";
+    "  WHERE state IN ('queued', 'sending')"
+    "  AND state IN ('queued', 'sending', 'gathered'))";
 
 struct outbox_view *
 outbox_view_new(const char *path)

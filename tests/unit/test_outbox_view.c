@@ -201,6 +201,22 @@ sees_what_is_written_later(void **state)
 	assert_int_equal(counts.oldest_us, 7);
 }
 
+/* Whoever is muted does not wait for Slack. */
+static void
+takes_no_mute_for_a_delay(void **state)
+{
+	struct bench *bench = *state;
+	struct outbox_counts counts;
+
+	open_writer(bench);
+	run(bench, "INSERT INTO message(number, purpose, state, since, digest)"
+	    " VALUES(1, 'digest', 'held', 3, NULL),"
+	    "(2, 'forward', 'gathered', 3, 1), (3, 'relay', 'queued', 7, NULL)");
+	assert_true(outbox_view_count(bench->view, &counts));
+	assert_int_equal(counts.queued, 1);
+	assert_int_equal(counts.oldest_us, 7);
+}
+
 /* As slack-send does with a damaged one. */
 static void
 follows_the_name(void **state)
@@ -325,6 +341,7 @@ main(void)
 		CASE(tells_each_state),
 		CASE(tells_the_newest),
 		CASE(sees_what_is_written_later),
+		CASE(takes_no_mute_for_a_delay),
 		CASE(follows_the_name),
 		CASE(bears_what_is_no_outbox),
 		CASE(bears_a_lock),
