@@ -356,7 +356,8 @@ start_stage() { # STAGE
 		# A recording is answered the same each time, whatever runs now.
 		! is_live || set -- "$1" --inbox "$STATE/inbox.sock" \
 			--journal "$STATE/journal" \
-			--stats "$STATE/stats.json" --running "$running"
+			--stats "$STATE/stats.json" --running "$running" \
+			--dashboard "$DASHBOARD_URL"
 		start_kept "$@" --subscriptions "$STATE/subscriptions" \
 			--spool "$SPOOL" --quotes "$QUOTES"
 		;;

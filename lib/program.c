@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define URL_BYTES_MAX 1000
 #define OPTIONS_MAX 40
 #define WIDTH 79
 #define KEY_HELP 0x10000
@@ -227,6 +228,18 @@ program_bytes(const struct program *program, const char *option,
 		    " such as 32MiB: %s", option, (long long)least,
 		    (long long)most, text);
 	return value * factor;
+}
+
+const char *
+program_url(const struct program *program, const char *option,
+    const char *text)
+{
+	if ((strncmp(text, "http://", 7) != 0 &&
+	    strncmp(text, "https://", 8) != 0) || strlen(text) > URL_BYTES_MAX ||
+	    strpbrk(text, "<>| \t\r\n") != NULL)
+		program_usage(program, "--%s: expected http(s)://host[:port]:"
+		    " %s", option, text);
+	return text;
 }
 
 double

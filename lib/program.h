@@ -54,4 +54,11 @@ int64_t program_bytes(const struct program *program, const char *option,
 double program_seconds(const struct program *program, const char *option,
     const char *text, double least, double most);
 
+/*
+ * The argument of an option as an address that can stand in a message of
+ * Slack. Wrong use exits EX_USAGE.
+ */
+const char *program_url(const struct program *program, const char *option,
+    const char *text);
+
 #endif

@@ -445,9 +445,10 @@ subscriptions_read(struct subscriptions *table, const char *path, size_t *bad)
 	*bad = 0;
 	if (file == NULL)
 		return errno == ENOENT ? 0 : -1;
+	errno = 0;
 	read_lines(table, path, file, bad);
 	if (ferror(file))
-		error = EIO;
+		error = errno != 0 ? errno : EIO;
 	fclose(file);
 	errno = error;
 	return error == 0 ? 0 : -1;

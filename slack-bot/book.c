@@ -1,6 +1,7 @@
 #include "book.h"
 
 #include <err.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,8 @@ read_file(struct book *book)
 	size_t bad;
 
 	if (subscriptions_read(&book->table, book->path, &bad) == -1 ||
-	    (bad > 0 && keep_damaged(book->path) == -1)) {
-		warn("%s", book->path);
+	    (bad > 0 && keep_damaged(book->path) == -1))
 		return -1;
-	}
 	book->is_dirty = bad > 0;
 	count_mutes(book);
 	return 0;
@@ -76,11 +75,15 @@ struct book *
 book_new(const char *path)
 {
 	struct book *book = xcalloc(1, sizeof *book);
+	int error;
 
 	book->path = path;
 	if (path == NULL || read_file(book) == 0)
 		return book;
+	error = errno;
+	warn("%s", path);
 	book_free(book);
+	errno = error;
 	return NULL;
 }
 

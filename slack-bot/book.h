@@ -16,7 +16,7 @@ struct book;
 /*
  * Read the file; path is borrowed, NULL keeps all in memory. What is damaged in
  * it is reported, and the file kept as path.bad. Returns NULL with the reason
- * reported where it cannot be read.
+ * reported and errno set where it cannot be read.
  */
 struct book *book_new(const char *path);
 void book_free(struct book *book);

@@ -45,7 +45,8 @@ enum {
 	OPT_TOTAL_MAX,
 	OPT_STATS,
 	OPT_RUNNING,
-	OPT_SCANNER
+	OPT_SCANNER,
+	OPT_DASHBOARD
 };
 
 static const struct program_option option_list[] = {
@@ -58,6 +59,7 @@ static const struct program_option option_list[] = {
 	{ "stats", OPT_STATS, "FILE", "what `list` and `status` tell" },
 	{ "running", OPT_RUNNING, "DIR", "the same, of other programs" },
 	{ "scanner", OPT_SCANNER, "PROGRAM", "for `test` (beside this one)" },
+	{ "dashboard", OPT_DASHBOARD, "URL", "what `status` links to" },
 	{ "seed", OPT_SEED, "N", "of what is chosen at random (1)" },
 	{ "user-max", OPT_USER_MAX, "N", "forwards of a user (100)" },
 	{ "total-max", OPT_TOTAL_MAX, "N", "forwards of all users (2000)" },
@@ -68,8 +70,8 @@ static const struct program program = {
 	.name = "slack-bot",
 	.synopsis = "[--subscriptions FILE] [--bot-id ID] [--quotes FILE]"
 	    " [--inbox SOCKET] [--journal DIR] [--spool DIR] [--stats FILE]"
-	    " [--running DIR] [--scanner PROGRAM] [--seed N] [--user-max N]"
-	    " [--total-max N]",
+	    " [--running DIR] [--scanner PROGRAM] [--dashboard URL] [--seed N]"
+	    " [--user-max N] [--total-max N]",
 	.purpose = "Answer what people say to the bot: add the answer to the"
 	    " record, and what changes in their subscriptions.",
 	.example = "slack-bot --bot-id U0ULTRON01 < day.ndjson |"
@@ -113,6 +115,9 @@ take_option(struct options *options, int key)
 	case OPT_STATS: bot->stats = optarg; break;
 	case OPT_RUNNING: bot->running = optarg; break;
 	case OPT_SCANNER: bot->scanner = optarg; break;
+	case OPT_DASHBOARD:
+		bot->dashboard = program_url(&program, "dashboard", optarg);
+		break;
 	case OPT_SEED:
 		bot->seed = (uint64_t)program_count(&program, "seed", optarg,
 		    0, INT64_MAX);
@@ -243,12 +248,14 @@ run(struct options *options)
 	static const struct filter filter = { .name = "slack-bot", .own = own,
 	    .handle = handle_record, .reload = reload, .commit = commit,
 	    .gather_bytes = GATHER_BYTES };
+	struct book *book = book_new(options->subscriptions);
+	int error = errno;
 	struct slack_bot slack_bot = { .quotes = options->quotes, .bot = {
-		.settings = &options->bot, .user = options->user,
-		.book = book_new(options->subscriptions),
+		.settings = &options->bot, .user = options->user, .book = book,
 		.quotes = quotes_new(options->quotes),
 	} };
-	int status = EX_CONFIG;
+	int status = slack_bot.bot.book == NULL ? program_failure(error)
+	    : EX_CONFIG;
 
 	if (slack_bot.bot.book != NULL && slack_bot.bot.quotes != NULL) {
 		signals_catch();	/* for the thread, too */

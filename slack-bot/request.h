@@ -20,6 +20,7 @@ struct bot_settings {
 	const char *stats;
 	const char *running;
 	const char *scanner;
+	const char *dashboard;	/* its address, or NULL */
 	size_t user_max;	/* forwards of a user, and in total */
 	size_t total_max;
 	bool defers;		/* what takes time is answered later */

@@ -176,5 +176,8 @@ status_answer(struct request *request)
 	append_counts(request, stats);
 	append_sender(request);
 	append_error(request, stats);
+	if (request->settings->dashboard != NULL)
+		buffer_printf(&request->reply, "\n<%s|All of it is on the"
+		    " dashboard>", request->settings->dashboard);
 	cJSON_Delete(stats);
 }

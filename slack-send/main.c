@@ -76,17 +76,6 @@ struct options {
 	bool is_dry;
 };
 
-static const char *
-check_url(const char *url)
-{
-	if ((strncmp(url, "http://", 7) != 0 &&
-	    strncmp(url, "https://", 8) != 0) || strlen(url) > 1000 ||
-	    strpbrk(url, "<>| \t\r\n") != NULL)
-		program_usage(&program,
-		    "--dashboard: expected http(s)://host[:port]: %s", url);
-	return url;
-}
-
 static void
 take_option(struct options *options, int key)
 {
@@ -100,7 +89,9 @@ take_option(struct options *options, int key)
 		outbox->digest_after_s = program_count(&program,
 		    "digest-after", optarg, 1, DAY_S);
 		break;
-	case 'D': stage->dashboard = check_url(optarg); break;
+	case 'D':
+		stage->dashboard = program_url(&program, "dashboard", optarg);
+		break;
 	case 'g':
 		stage->give_up_ms = (int64_t)(1000 * program_seconds(&program,
 		    "give-up-after", optarg, 0.001, 365.0 * DAY_S));

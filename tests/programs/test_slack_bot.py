@@ -839,7 +839,8 @@ def test_term_ends_it(table):
 # -- wrong use
 
 @pytest.mark.parametrize("arguments", [
-    ["--user-max", "0"], ["--seed", "x"], ["--what"], ["file"]])
+    ["--user-max", "0"], ["--seed", "x"], ["--what"], ["file"],
+    ["--dashboard", "ultron"], ["--dashboard", "https://x|y"]])
 def test_wrong_use_is_told(arguments):
     assert run_program("slack-bot", *arguments).returncode == EX_USAGE
 
