@@ -167,7 +167,8 @@ class Talk:
         """The lines that stand: those without an end, in words."""
         with contextlib.suppress(FileNotFoundError):
             lines = [line.split(" ") for line in
-                     (self.state / "subscriptions").read_text().splitlines()
+                     (self.state / "subscriptions").read_text(
+                         errors="replace").splitlines()
                      if not line.startswith("#")]
             return [words for words in lines
                     if len(words) > 3 and words[2] == "-"]
@@ -237,6 +238,12 @@ class Talk:
 
     def wait_until(self, condition, timeout=60):
         return self.slack.wait_until(lambda _: condition(), timeout)
+
+
+def find_terms(talk, person):
+    """What somebody is subscribed to."""
+    return [" ".join(line[7:]) for line in talk.subscriptions()
+            if line[0] == "forward" and line[3] == person.id]
 
 
 def link_programs(folder, host):

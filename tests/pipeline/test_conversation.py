@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from chat import BUILDS, PLANS, QA, QUOTES, Talk
+from chat import BUILDS, PLANS, QA, QUOTES, Talk, find_terms
 
 pytestmark = pytest.mark.xdist_group("conversation")    # one pipeline for all
 
@@ -351,11 +351,6 @@ def test_it_does_not_matter_as_what_a_mention_comes_first(talk, types):
 
 
 # --- forward, list, stop -----------------------------------------------------
-
-def find_terms(talk, person):
-    return [" ".join(line[7:]) for line in talk.subscriptions()
-            if line[0] == "forward" and line[3] == person.id]
-
 
 def subscribe(talk, *wishes):
     """Somebody new, with these subscriptions."""
