@@ -335,8 +335,8 @@ def make_rows(words):
                   f"{n % 7} warnings, no crash so far; logs are as ever"}
         if n % (ROWS // COMMANDS) == 1:
             text = words[n // (ROWS // COMMANDS) % len(words)]
-            record |= {"text": text, **({} if text == WORST else {
-                "channel": "D1", "channel_type": "im"})}
+            record |= {"text": text, "user": "U9"} if text == WORST else {
+                "text": text, "channel": "D1", "channel_type": "im"}
         yield record
 
 
