@@ -630,7 +630,7 @@ def test_a_mute_ends_by_the_time_of_messages():
     records = [say(1, "mute 10s"), say(2, "mute 20s", user="U2"),
                message(10, "x"), message(12, "x", backfill=True),
                {**message(13, "x"), "type": "delivery"},
-               message(14, "x"), message(15, "x"),
+               message(14, "x", ts=f"{START + 11}.000000"), message(15, "x"),
                say(30, "talk", user="U2"), message(31, "x")]
     answers = run(records)
     assert [answer.get("subscriptions") for answer in answers[2:]] == [
