@@ -25,7 +25,7 @@ class Subscribed:
         """Returns the users that the record is for, sorted, and those for whom
         it is held back, with until when."""
         self._end_mutes(record)
-        words = self._find_command(record)
+        words = self.find_command(record)
         if words is not None:
             self._obey(record, words)
             return [], {}
@@ -34,15 +34,15 @@ class Subscribed:
                 {user: self.mutes[user] for user in sorted(found)
                  if user in self.mutes})
 
-    def _find_command(self, record):
+    def find_command(self, record):
         """What was said to the bot, or None."""
         text = record.get("text")
         if record.get("own") or record.get("bot_id") or \
                 not record.get("user") or not isinstance(text, str):
             return None
-        if record["type"] == "slash_commands":
+        if record.get("type") == "slash_commands":
             return text
-        if record["type"] != "message" or record.get("subtype") not in SAID:
+        if record.get("type") != "message" or record.get("subtype") not in SAID:
             return None
         mention = re.match(rf"\s*<@{self.bot}(\|[^>]*)?>", text)
         if mention:

@@ -17,6 +17,17 @@ WORDS = ("build", "passed", "crash", "Übergröße", "日本語", "🙂", "\u202
          "quote\"d", "back\\slash", "tab\tbed", "</script>", "&amp;",
          ":x:", ":warning:", "fatal exception", "ANR in", "{}", "[]", "\x7f")
 TITLES = ("nightly", "Übergröße", "<!channel> & more", "")
+# What people say to the bot, the id beside it: b anything, and m at the end,
+# so that nothing is held back any more.
+COMMANDS = ("b", "m")
+BOT = "U0ULTRON01"
+PEOPLE = ("U0HUMAN001", "U0HUMAN002", "U0JUDGE003")
+TERMS = ("crash passed", "日本語 build", "ANR in crash", "Übergröße 日本語",
+         "passed passed", "build ANR in")
+OTHERS = ("help", "list", "forward", "quote", "xkcd 7", "status", "gif", "",
+          "forward /(/", "forward /(a+)+$/", "forward a\nb", "dance",
+          "test crash passed", "test /ANR in (crash|build)/", "stop nothing",
+          "forward /never (said|heard)/", "secret")
 # As they must stay, in whatever form JSON allows.
 ODDITIES = (b'"big":123456789012345678901234567890',
             b'"real":1.50e+300,"minus":-0.0',
@@ -49,6 +60,8 @@ def find_id(line):
 
 def make_text(seed, event_id, word=""):
     """What the event says; a word in it may be poison."""
+    if event_id.startswith(COMMANDS):
+        return make_command(seed, event_id)
     dice = random.Random(f"{seed} {event_id} text")
     words = [f"J:{event_id};", *filter(None, [word]),
              *dice.choices(WORDS, k=dice.randrange(12))]
@@ -56,6 +69,29 @@ def make_text(seed, event_id, word=""):
         words += words[1:] + ["large"]
         words *= dice.randrange(LARGE_BYTES) // len(" ".join(words)) + 1
     return " ".join(words)
+
+
+def make_command(seed, event_id):
+    event = Id.parse(event_id)
+    if event.source == "m":
+        return f"<@{BOT}> {('stop', 'mute', 'talk')[event.epoch - 1]}"
+    dice = random.Random(f"{seed} {event_id} command")
+    words = dice.choice([
+        *[f"forward {dice.choice(TERMS)}"] * 6,
+        *[f"stop {dice.choice(TERMS)}"] * 3, "stop", "mute", "talk", "talk",
+        *[dice.choice(OTHERS)] * 5])
+    return f"<@{BOT}> {words}"
+
+
+def choose_speaker(seed, event_id):
+    """Who says it, and where: each has a direct conversation, too."""
+    event = Id.parse(event_id)
+    if event.source == "m":
+        person = PEOPLE[event.number - 1]
+        return person, f"D{person[1:]}"
+    dice = random.Random(f"{seed} {event_id} speaker")
+    person = dice.choice(PEOPLE)
+    return person, dice.choice((*CHANNELS, f"D{person[1:]}"))
 
 
 def make_line(seed, event_id, word=""):

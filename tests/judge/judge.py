@@ -34,6 +34,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from events import PEOPLE  # noqa: E402
 from ledger import Fate, Ledger  # noqa: E402
 from line import Line  # noqa: E402
 from liveness import Prober  # noqa: E402
@@ -50,6 +51,7 @@ from viewer import Viewer  # noqa: E402
 CREDENTIALS = ("judge", "judge")
 CLIENTS, SERVICES, VIEWERS = 4, 3, 2
 INBOX_RATE, SLACK_RATE, HTTP_RATE = 75, 10, 6   # events a second, of all
+COMMAND_RATE = 1.5
 DIGEST_AFTER = 5                        # seconds: the inbox alone floods
 START_SECONDS, SETTLE_SECONDS, VIEWER_SECONDS = 60, 60, 15
 SEND_SECONDS = 120                      # for what waits for Slack
@@ -190,14 +192,16 @@ class Run:
         speakers = [self.spawn(one.run())
                     for one in (*self.clients, *self.services)]
         self.spawn(self.slack.follow_log())
-        writer = self.spawn(self.slack.write_messages())
+        await self.slack.invite()
+        writers = [self.spawn(self.slack.write_messages()),
+                   self.spawn(self.slack.talk(COMMAND_RATE))]
         for viewer in self.viewers:
             self.spawn(viewer.watch())
         self.spawn(self.measure_sizes())
         await self.guard(tormentor.torment(
             self.options.minutes * 60, self.options.faults,
             self.options.cycle))
-        await self.settle(speakers, writer)
+        await self.settle([*speakers, *writers])
         await self.finish()
         return self.look_back(tormentor, await self.slack.posts())
 
@@ -229,18 +233,27 @@ class Run:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def settle(self, speakers, writer):
+    async def settle(self, speakers):
         """Nothing new is said; what was said must arrive by itself."""
         for speaker in (*self.clients, *self.services, self.slack):
             speaker.is_stopping = True
         end = time.monotonic() + SETTLE_SECONDS
-        await asyncio.wait([*speakers, writer], timeout=SETTLE_SECONDS)
+        await asyncio.wait(speakers, timeout=SETTLE_SECONDS)
         while time.monotonic() < end and (await self.slack.state())["pending"]:
             await asyncio.sleep(0.2)
         await self.prober.measure(
             time.monotonic(), max(1, end - time.monotonic()))
+        await self.release()
         await self.await_deliveries()
         await self.await_viewers()
+
+    async def release(self):
+        """Nobody wants more; who mutes and talks gets now what is held back."""
+        for epoch in (1, 2, 3):
+            ids = [f"m.{epoch}.{n}" for n in range(1, len(PEOPLE) + 1)]
+            out = [self.line.expect(one) for one in ids]
+            await self.slack.post(ids)
+            await asyncio.wait(out, timeout=SETTLE_SECONDS)
 
     async def await_deliveries(self):
         """Until Slack has all that it was to have, and that was told."""
@@ -319,7 +332,8 @@ def count_unsent(state):
             timeout=5)) as outbox:
         return outbox.execute(
             "SELECT count(*) FROM message WHERE reported = 0 AND"
-            " purpose != 'digest' OR state IN ('queued', 'sending')"
+            " purpose != 'digest' OR state IN ('queued', 'sending',"
+            " 'gathered', 'held')"
             ).fetchone()[0]
 
 
@@ -366,6 +380,8 @@ def report(run, oracle, outcome):
           f"{len(oracle.entries)} records; unanswered "
           f"{ledger.count(Fate.UNKNOWN)}, refused "
           f"{ledger.count(Fate.REFUSED)}, not got from Slack {missed}")
+    print(f"bot          {len(oracle.talk.commands)} commands, "
+          f"{len(oracle.talk.wanted)} forwards")
     print("files        " + ", ".join(
         f"{count} {status}" for status, count in oracle.files.items()))
     print(f"starts       {len(outcome.segments)} of run.sh, "

@@ -10,8 +10,12 @@ import hashlib
 import json
 
 from deliveries import Deliveries
-from events import MARK, Id, find_id, make_file, make_line, make_post, make_text
+from events import (
+    BOT, COMMANDS, MARK, Id, find_id, make_file, make_line, make_post,
+    make_text)
 from ledger import Fate
+from subscribed import Subscribed
+from talk import Talk
 
 SAMPLES = 8
 # What can be wrong, by the word for it in the verdict.
@@ -26,6 +30,7 @@ WRONGS = {
     "spared": "poison that was not set aside as it should be",
     "miscounted": "counts of stats that are not those of the journal",
     "misshown": "shown to a viewer twice, never, or at odds with a gap",
+    "misled": "not told to whom it concerns, or to others; or not answered",
     "late": "over 5 s to recovery",
     "oversize": "files above their cap",
     "left behind": "processes after the end",
@@ -84,6 +89,7 @@ class Entry:
     class_: str | None = None
     is_error: bool = False
     has_files: bool = False
+    told: tuple = ([], {})      # whom it is for, and for whom held back
 
 
 def digest(data):
@@ -122,6 +128,8 @@ class Oracle:
         self.fragments = 0      # of lines, that a death left
         self.restarts = sum(one.restarts for one in outcome.segments)
         self.files = collections.Counter()  # what became of them
+        self.people = Subscribed(BOT)
+        self.talk = Talk(self.verdict.add)
 
     def judge(self):
         for path in self.outcome.journal:
@@ -155,13 +163,16 @@ class Oracle:
                 len(line) - 1, digest(line[:-1]), event_id,
                 record.get("type"), record.get("channel"),
                 has_files=bool(record.get("files")),
-                delivery=find_delivery(record))
+                delivery=find_delivery(record),
+                told=self.people.take(record))
+            self.talk.take(seq, event_id, record, self.entries[seq],
+                           self.people.find_command(record) is not None)
             if event_id is not None:
                 self.take_event(event_id, seq, line, record)
 
     def find_event(self, line, record):
         """The id of the event, if it is one of ours."""
-        if record.get("type") in ("late_file", "error") or \
+        if record.get("type") in ("late_file", "error", "reply") or \
                 record.get("own") or find_delivery(record):
             return None
         return find_id(line)
@@ -191,7 +202,7 @@ class Oracle:
             return all(record.get(name) == sent[name] for name in sent) and \
                 record.get("id") == self.ledger.names.get(
                     event_id, record.get("id"))
-        if attempt.ts is None and Id.parse(event_id).source not in "sq":
+        if attempt.ts is None and Id.parse(event_id).source not in "sqbm":
             sent = make_line(seed, event_id, attempt.word)
             return line.startswith(sent[:-1] + b",")
         text = make_text(seed, event_id, attempt.word)
@@ -304,10 +315,17 @@ class Oracle:
         if not entry.output:
             entry.class_ = record.get("class")
             entry.is_error = "error" in record
+            self.check_told(seq, entry, record)
             self.check_error(seq, entry, record)
             self.check_files(seq, entry, record)
         entry.output = now
         return seq
+
+    def check_told(self, seq, entry, record):
+        told = record.get("notify", []), record.get("held", {})
+        if told != entry.told:
+            self.verdict.add("misled", f"seq {seq} is for {told}, it should "
+                             f"be for {entry.told}")
 
     def check_error(self, seq, entry, record):
         """Poison, and nothing else, is answered by keep."""
@@ -396,7 +414,8 @@ class Oracle:
         wanted = {seq: (entry.event_id, entry.channel)
                   for seq, entry in self.entries.items()
                   if entry.type == "api_message"}
-        Deliveries(wanted, told, self.outcome.posts, self.verdict.add).judge()
+        posts = self.talk.judge(self.outcome.posts)
+        Deliveries(wanted, told, posts, self.verdict.add).judge()
 
     def check_viewers(self):
         top = max(self.entries, default=0)
@@ -431,7 +450,8 @@ def find_delivery(record):
             record.get("id")).startswith("delivery:"):
         return None
     return {name: record.get(name) for name in (
-        "of", "purpose", "status", "slack_channel", "slack_ts", "reason")}
+        "of", "purpose", "message", "status", "slack_channel", "slack_ts",
+        "reason")}
 
 
 def tally(names):

@@ -7,7 +7,9 @@ import time
 
 import aiohttp
 
-from events import choose_channel, make_file, make_line, make_post, make_text
+from events import (
+    BOT, COMMANDS, PEOPLE, choose_channel, choose_speaker, make_file, make_line,
+    make_post, make_text)
 
 RECONNECT_SECONDS = 0.05
 WINDOW = 32             # lines that a client hands in ahead of the answers
@@ -228,6 +230,23 @@ class SlackUsers:
             await self.post(ids)
             await asyncio.sleep(0.1)
 
+    async def invite(self):
+        """Those who talk to the bot, each with a direct conversation."""
+        await self.control(
+            {"do": "add_user", "id": PEOPLE[2], "name": "cy"},
+            *({"do": "add_channel", "id": f"D{user[1:]}", "type": "im",
+               "user": user, "members": [user, BOT]} for user in PEOPLE))
+
+    async def talk(self, rate):
+        """Say commands, so many a second."""
+        pace = Pace(rate)
+        while not self.is_stopping:
+            count = pace.due()
+            pace.done += count
+            await self.post([f"b.1.{pace.done - n}"
+                             for n in reversed(range(count))])
+            await asyncio.sleep(0.1)
+
     async def post(self, ids):
         """Write these; that goes on where the caller is cancelled, or nobody
         would know the names that Slack gave."""
@@ -243,6 +262,11 @@ class SlackUsers:
 
     def _make_order(self, event_id):
         seed = self.ledger.seed
+        if event_id.startswith(COMMANDS):
+            user, channel = choose_speaker(seed, event_id)
+            return {"do": "send", "text": make_text(seed, event_id),
+                    "user": user, "channel": channel,
+                    "client_msg_id": f"J:{event_id};"}
         content = make_file(seed, event_id)
         files = {} if content is None else {
             "uploads": [{"name": "a.log", "text": content}]}

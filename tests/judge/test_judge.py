@@ -61,6 +61,7 @@ def test_nothing_is_lost_whatever_is_done_to_it(folder, seed):
     ("keep-passes-halves", "poison half", ["torn"]),
     ("classifier-rewrites", "kill -9 scanner", ["changed"]),
     ("classifier-swaps", "kill -9 scanner", ["disordered"]),
+    ("bot-forgets", "kill -9 slack-bot", ["misled"]),
 ])
 def test_a_broken_program_is_found(folder, variant, fault, words):
     broken = build_broken(variant, folder / "broken")

@@ -122,4 +122,12 @@ VARIANTS = {
          ("lib/record_loop.c",
           "#include <stdio.h>\n",
           "#include <stdio.h>\n#include <string.h>\n")]),
+
+    "bot-forgets": Variant(
+        "slack-bot",
+        "Answers before the subscriptions are on disk.",
+        "whom records are for: kill -9 of slack-bot while people talk to it",
+        [("slack-bot/main.c",
+          "	while (book_commit(slack_bot->bot.book) == -1) {\n",
+          "	while (false && book_commit(slack_bot->bot.book) == -1) {\n")]),
 }
