@@ -25,12 +25,24 @@ has_member(const struct record *record, const char *name)
 	return record_raw(record, name, &bytes, &length);
 }
 
+/* Was it said to the bot alone? A late file does not tell the channel's type,
+ * but its id does. */
+static bool
+is_confided(struct record *record)
+{
+	const char *channel = record_string(record, RECORD_CHANNEL);
+
+	return record_is(record, RECORD_CHANNEL_TYPE, "im") ||
+	    (record_is(record, RECORD_TYPE, "late_file") &&
+	    channel != NULL && *channel == 'D');
+}
+
 /* The parts of such a record that people subscribe to. */
 static unsigned
 find_parts(struct record *record)
 {
 	if (has_member(record, RECORD_OWN) ||
-	    has_member(record, RECORD_COMMAND) ||
+	    has_member(record, RECORD_COMMAND) || is_confided(record) ||
 	    record_is(record, RECORD_SUBTYPE, "message_deleted"))
 		return 0;
 	/* its names were in the message already */

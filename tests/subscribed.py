@@ -70,7 +70,8 @@ class Subscribed:
 
     def _find_users(self, record):
         text, before, author = find_text(record)
-        if text is None or record.get("own"):
+        if text is None or record.get("own") or \
+                record.get("channel_type") == "im":
             return set()
         return {user for user, terms in self.terms.items() if user != author
                 and any(term in text and term not in before

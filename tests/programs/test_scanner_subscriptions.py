@@ -371,13 +371,29 @@ def test_looks_where_it_is_asked_to(table, spool, where, found):
 @pytest.mark.parametrize("more", [
     {"own": True}, {"command": {"name": "help"}}, {"type": "delivery"},
     {"type": "reply"}, {"type": "slash_commands"}, {"type": "error"},
-    {"type": "quarantine"}, {"type": None}, {"subtype": "message_deleted"}])
+    {"type": "quarantine"}, {"type": None}, {"subtype": "message_deleted"},
+    {"channel_type": "im"}, {"channel_type": "im", "bot_id": "B2"}])
 def test_some_records_are_nobodys_concern(table, tmp_path, more):
     patterns = tmp_path / "patterns"
     patterns.write_text("p any stark\n", encoding="utf-8")
     answer, = scan(table(forward(1, "U1", "stark")),
                    {**message(2, "stark"), **more}, patterns=patterns)
     assert terms(answer) == ["p"] and "notify" not in answer
+
+
+def test_what_is_told_the_bot_alone_is_nobodys_concern(table, spool):
+    """Later, too: neither what it was edited to, nor a file that came late."""
+    (spool / "aa").write_bytes(b"stark")
+    late = {"type": "late_file", "of": 2, "user": "W9", "files": [
+        {"id": "F1"}], "fetched": [
+            {"file": "F1", "status": "ok", "path": "aa"}]}
+    answers = scan(
+        table(forward(1, "U1", "stark")),
+        edit(2, {"text": "x"}, {"text": "stark"}, channel="D1",
+             channel_type="im"),
+        {**late, "seq": 3, "channel": "D0HUMAN001"},
+        {**late, "seq": 4, "channel": "C1"}, spool=spool)
+    assert told(answers) == [[], [], ["U1"]]
 
 
 def test_of_a_late_file_only_the_file_counts(table, spool):
