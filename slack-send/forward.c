@@ -163,6 +163,17 @@ append_piece(struct buffer *out, const char *text, size_t length,
 	free(piece);
 }
 
+/* Within `code` stars are nothing but stars. */
+static bool
+is_in_code(const char *excerpt, size_t start, size_t end)
+{
+	bool is_open = false;
+
+	for (size_t i = 0; i < start; i++)
+		is_open ^= excerpt[i] == '`';
+	return is_open && strchr(excerpt + end, '`') != NULL;
+}
+
 /* The match in bold, where that can be told from what is around it. */
 static void
 append_excerpt(struct forward *forward, const cJSON *match,
@@ -180,7 +191,8 @@ append_excerpt(struct forward *forward, const cJSON *match,
 	end = cJSON_IsNumber(last) && last->valuedouble > (double)start &&
 	    last->valuedouble <= (double)length ? (size_t)last->valuedouble
 	    : start;
-	if (end == start || memchr(excerpt + start, '*', end - start) != NULL) {
+	if (end == start || memchr(excerpt + start, '*', end - start) != NULL ||
+	    is_in_code(excerpt, start, end)) {
 		append_piece(out, excerpt, length, false);
 		return;
 	}

@@ -221,12 +221,17 @@ void
 markup_append_term(struct buffer *out, const char *text, size_t most)
 {
 	struct buffer line = { 0 };
-	const char *mark = strchr(text, '`') != NULL ? "\"" : "`";
 
+	if (strchr(text, '`') != NULL) {
+		buffer_append_string(out, "\"");
+		markup_append_line(out, text, most, false);
+		buffer_append_string(out, "\"");
+		return;
+	}
 	append_on_one_line(&line, text, most);
-	buffer_append_string(out, mark);
+	buffer_append_string(out, "`");
 	markup_append_code(out, buffer_string(&line));
-	buffer_append_string(out, mark);
+	buffer_append_string(out, "`");
 	buffer_free(&line);
 }
 

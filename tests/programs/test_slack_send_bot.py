@@ -212,6 +212,9 @@ def test_without_a_seq_each_record_is_forwarded(path):      # noqa: F811
     ("a*b c", (0, 3), "a*b c"), ("stark", (3, 99), "stark"),
     ("stark", (-4, 3), f"{SPACE}*sta*{SPACE}rk"), ("stark", (4, 2), "stark"),
     ("a ``` b", (2, 5), f"a {SPACE}*``{SPACE}`*{SPACE} b"),
+    ("run `make stark` now", (10, 15), "run `make stark` now"),
+    ("`a` stark `b`", (4, 9), f"`a` {SPACE}*stark*{SPACE} `b`"),
+    ("it`s stark", (5, 10), f"it`s {SPACE}*stark*{SPACE}"),
     ("<b> & c", (4, 5), f"&lt;b&gt; {SPACE}*&amp;*{SPACE} c")])
 def test_the_match_is_marked_where_it_can_be(excerpt, marked, shown):
     said = text(forward(7, matches=[match("t", excerpt, marked)]))
@@ -240,6 +243,12 @@ def test_a_forward_notifies_nobody_else(audience, form):
                 bare = "".join(said.replace(link, "").split("`")[::2])
                 assert f"@{audience}" not in bare, bare
                 assert f"\uff20{audience}" not in bare, bare
+
+
+def test_a_name_opens_no_code_block_and_notifies_nobody():
+    said = text(forward(7, files=[{"id": "F1", "name": "```@channel<!here>"}],
+                        matches=[match(where="file:F1")]))
+    assert f'> "``{SPACE}`@{SPACE}channel&lt;!here&gt;", line 1: ' in said
 
 
 def test_a_file_brings_what_is_around_the_match():
