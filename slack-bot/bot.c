@@ -286,8 +286,9 @@ take_quarantine(struct bot *bot, struct record *record)
 	int64_t from;
 	size_t at = 0;
 
-	if (message == NULL || strncmp(message, QUARANTINE,
-	    strlen(QUARANTINE)) != 0)
+	/* a service names its messages as it likes */
+	if (!record_is(record, "purpose", "notice") || message == NULL ||
+	    strncmp(message, QUARANTINE, strlen(QUARANTINE)) != 0)
 		return;
 	from = strtoll(message + strlen(QUARANTINE), &end, 10);
 	user = *end == '/' ? end + 1 : "";

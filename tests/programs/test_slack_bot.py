@@ -643,7 +643,7 @@ def test_a_mute_ends_by_the_time_of_messages():
 def told_of_quarantine(seq, message, **more):
     """slack-send told the owner."""
     return {"type": "delivery", "seq": seq, "message": message,
-            "status": "delivered", **more}
+            "purpose": "notice", "status": "sent", **more}
 
 
 def test_a_forward_in_quarantine_is_refused_from_then_on():
@@ -669,6 +669,13 @@ def test_a_forward_in_quarantine_is_refused_from_then_on():
     "xquarantine/1/U1", "quarantine/1/U1/2"])
 def test_other_deliveries_change_nothing(message):
     answers = run([say(1, "forward x"), told_of_quarantine(2, message)])
+    assert "subscriptions" not in answers[1]
+
+
+@pytest.mark.parametrize("purpose", ["relay", "digest", None])
+def test_a_service_ends_no_forward_by_the_name_of_a_message(purpose):
+    answers = run([say(1, "forward x"), told_of_quarantine(
+        2, "quarantine/1/U1", purpose=purpose)])
     assert "subscriptions" not in answers[1]
 
 
