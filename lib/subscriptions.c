@@ -292,16 +292,24 @@ append_line(struct subscriptions *table, struct subscription *line)
 struct subscription *
 subscriptions_take(struct subscriptions *table, struct subscription *line)
 {
+	struct subscription *ended = NULL;
+	bool is_known = false;
+
+	/* somebody may have written it into the file twice */
 	for (size_t i = 0; i < table->count; i++) {
 		struct subscription *known = table->lines[i];
 
 		if (!is_same(known, line))
 			continue;
-		bool ends = known->to == 0 && line->to != 0;
-		if (ends)
+		is_known = true;
+		if (known->to == 0 && line->to != 0) {
 			known->to = line->to;
+			ended = known;
+		}
+	}
+	if (is_known) {
 		free(line);
-		return ends ? known : NULL;
+		return ended;
 	}
 	append_line(table, line);
 	return line;
@@ -340,7 +348,7 @@ subscriptions_next_from(const struct subscriptions *table)
 		if (line->to > highest)
 			highest = line->to;
 	}
-	return highest + 1;
+	return highest < INT64_MAX ? highest + 1 : highest;
 }
 
 static int

@@ -818,6 +818,24 @@ def test_a_damaged_file_is_kept_and_the_rest_of_it_taken(table):
                                "mute 3 - U1 -"]
 
 
+def test_what_somebody_wrote_twice_is_stopped_as_one(table):
+    table.write_text("forward 0 - U1 any any any a\n" * 3 +
+                     "mute 0 - U1 -\n" * 2)
+    stopped, talked, listed = hear(
+        [say(1, "stop a"), say(2, "talk"), say(3, "list")],
+        "--subscriptions", table)
+    assert "is stopped for `a`, no one else" in stopped
+    assert "come again" in talked
+    assert "you have no forwards" in listed and "held back" not in listed
+
+
+def test_the_highest_number_ends_nothing(table):
+    table.write_text(f"seq {2**63 - 1}\n")
+    record = say(1, "forward a")
+    del record["seq"]
+    assert "is set for `a`" in hear([record], "--subscriptions", table)[0]
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     done = run_program("slack-bot", "--subscriptions", tmp_path)
     assert done.returncode == EX_CONFIG
