@@ -47,7 +47,7 @@ def write_subscriptions(talk):
     talk.state.mkdir()
     (talk.state / "ultron").write_text("live\n")
     lines = "".join(
-        f"forward {n % 3 + 1} - U{n % 20:08} any any any standing {n};\n"
+        f"forward {n % 3} - U{n % 20:08} any any any standing {n};\n"
         for n in range(STANDING))
     (talk.state / "subscriptions").write_bytes(
         b"# people\nseq 0\n" + lines.encode() + b"forward half\n\xff\n")
