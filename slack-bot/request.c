@@ -4,6 +4,7 @@
 #include "words.h"
 
 #define JOBS_MAX 16		/* that may be owed */
+#define USER_JOBS_MAX 4		/* to one user: each may take a minute */
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
 static uint64_t
@@ -51,6 +52,13 @@ request_defer(struct request *request, const char *words)
 	if (!request->settings->defers) {
 		request_greet(request);
 		job_do(request->settings, words, &request->reply);
+		return;
+	}
+	if (book_count(book, SUBSCRIPTION_JOB, request->user) >=
+	    USER_JOBS_MAX) {
+		request_greet(request);
+		buffer_append_string(&request->reply, "I am busy with what"
+		    " you asked before. Ask me again when I have answered.");
 		return;
 	}
 	if (book_count(book, SUBSCRIPTION_JOB, NULL) >= JOBS_MAX) {

@@ -255,6 +255,21 @@ def test_is_busy_when_too_much_is_owed(giphy, inbox, table, tmp_path):
         wait_for(lambda: "later" in bot.ask(say(30, "gif cats"))["command"])
 
 
+def test_one_user_leaves_room_for_others(giphy, inbox, table, tmp_path):
+    giphy.shows("https://giphy.com/gifs/a")
+    giphy.goes_on.clear()
+    with Bot(table, "--inbox", tmp_path / "inbox.sock", env=giphy.env) as bot:
+        answers = [bot.ask(say(seq, "gif cats"))["command"]
+                   for seq in range(1, 8)]
+        assert ["later" in command for command in answers] == \
+            [True] * 4 + [False] * 3
+        assert "you asked before" in answers[4]["reply"]
+        assert "later" in bot.ask(say(8, "gif cats", user="U2"))["command"]
+        giphy.goes_on.set()
+        wait_for(lambda: len(inbox.records) == 5)
+        wait_for(lambda: "later" in bot.ask(say(30, "gif cats"))["command"])
+
+
 @pytest.mark.parametrize("ends", ["input", "TERM"])
 def test_does_not_wait_for_work_at_its_end(giphy, inbox, table, tmp_path, ends):
     giphy.goes_on.clear()
