@@ -6,6 +6,8 @@
 #ifndef LIB_RECORD_LOOP_H
 #define LIB_RECORD_LOOP_H
 
+#include <stdbool.h>
+
 #include "record.h"
 
 /* What makes one filter different from the others. */
@@ -21,16 +23,18 @@ struct filter {
 
 	/*
 	 * Make safe what the answers stand for that are about to be written to
-	 * standard output. Returns 0, or -1 where they may not leave, which
-	 * ends the loop: the program is to stop. NULL: nothing to do.
+	 * standard output. Returns 0, or -1 with the reason reported where that
+	 * fails: they wait, and it is tried again. NULL: nothing to do.
 	 */
 	int (*commit)(void *arg);
 
 	/*
-	 * Where that costs more than a record: so many bytes of answers wait
-	 * for one commit, as long as there is input at once. 0: they do not.
+	 * Where that takes its time: lay ready what commit is to make safe, for
+	 * another thread calls it, and the loop goes on until much waits behind
+	 * it. Returns false where there is nothing. NULL: commit is called at
+	 * once.
 	 */
-	size_t gather_bytes;
+	bool (*prepare)(void *arg);
 
 	/*
 	 * Called after the answers went out and before a wait; returns after
@@ -43,7 +47,7 @@ struct filter {
 /*
  * Pass standard input to standard output through the filter until the input
  * ends. Returns an exit status: 0, EX_IOERR with the reason reported, or
- * EX_TEMPFAIL where commit held answers back. Where TERM or INT asked for the
+ * EX_TEMPFAIL where commit failed for so long that answers were held back. Where TERM or INT asked for the
  * end, signals_want_stop is true afterwards; the caller releases what it has
  * and ends by signals_die.
  */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "draft.h"
 #include "memory.h"
 #include "term.h"
 #include "utf8.h"
@@ -462,18 +461,12 @@ subscriptions_read(struct subscriptions *table, const char *path, size_t *bad)
 	return error == 0 ? 0 : -1;
 }
 
-int
-subscriptions_write(const struct subscriptions *table, const char *path)
+void
+subscriptions_print(const struct subscriptions *table, struct buffer *out)
 {
-	struct draft *draft = draft_new(path);
-	struct buffer out = { 0 };
-
-	buffer_printf(&out, HEADING SEQ_WORD " %" PRId64 "\n", table->seq);
+	buffer_printf(out, HEADING SEQ_WORD " %" PRId64 "\n", table->seq);
 	for (size_t i = 0; i < table->count; i++) {
-		subscription_print(table->lines[i], &out);
-		buffer_append(&out, "\n", 1);
+		subscription_print(table->lines[i], out);
+		buffer_append(out, "\n", 1);
 	}
-	draft_write(draft, out.data, out.length);
-	buffer_free(&out);
-	return draft_finish(draft, true);
 }

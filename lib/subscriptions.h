@@ -104,10 +104,8 @@ void subscriptions_tidy(struct subscriptions *table);
 int subscriptions_read(struct subscriptions *table, const char *path,
     size_t *bad);
 
-/*
- * Make the file hold the table, durably; at each moment there is the old one or
- * the new one. Returns 0, or -1 with errno set.
- */
-int subscriptions_write(const struct subscriptions *table, const char *path);
+/* Append the table as its file has it. */
+void subscriptions_print(const struct subscriptions *table,
+    struct buffer *out);
 
 #endif

@@ -18,6 +18,9 @@ struct book {
 	struct buffer answer;
 	size_t mutes;		/* lines in the table, ended ones too */
 	bool is_dirty;
+
+	/* for book_commit */
+	struct buffer prepared;
 	bool is_told;		/* that it can't be written */
 };
 
@@ -95,6 +98,7 @@ book_free(struct book *book)
 	subscriptions_free(&book->table);
 	buffer_free(&book->changes);
 	buffer_free(&book->answer);
+	buffer_free(&book->prepared);
 	free(book);
 }
 
@@ -250,17 +254,29 @@ book_save(struct book *book)
 	book->is_dirty = true;
 }
 
+bool
+book_prepare(struct book *book)
+{
+	if (!book->is_dirty || book->path == NULL)
+		return false;
+	subscriptions_tidy(&book->table);
+	count_mutes(book);
+	book->prepared.length = 0;
+	subscriptions_print(&book->table, &book->prepared);
+	book->is_dirty = false;
+	return true;
+}
+
 int
 book_commit(struct book *book)
 {
-	if (!book->is_dirty || book->path == NULL)
-		return 0;
-	subscriptions_tidy(&book->table);
-	count_mutes(book);
-	if (subscriptions_write(&book->table, book->path) == 0) {
+	struct draft *draft = draft_new(book->path);
+
+	draft_write(draft, book->prepared.data, book->prepared.length);
+	if (draft_finish(draft, true) == 0) {
 		if (book->is_told)
 			warnx("%s: can be written again", book->path);
-		book->is_dirty = book->is_told = false;
+		book->is_told = false;
 		return 0;
 	}
 	if (!book->is_told)

@@ -57,7 +57,13 @@ const struct buffer *book_changes(struct book *book);
 /* Write the file by the next commit, though nothing may have changed. */
 void book_save(struct book *book);
 
-/* Make all changes durable. Returns 0, or -1 with the reason reported. */
+/* Lay ready what book_commit is to write. Returns false if there is nothing. */
+bool book_prepare(struct book *book);
+
+/*
+ * Make that durable; another thread may do it, while nobody calls book_prepare.
+ * Returns 0, or -1 with the reason reported: it may be tried again.
+ */
 int book_commit(struct book *book);
 
 #endif

@@ -25,9 +25,7 @@
 #include <unistd.h>
 
 #include "bot.h"
-#include "clock.h"
 #include "commands.h"
-#include "kept.h"
 #include "memory.h"
 #include "owed.h"
 #include "program.h"
@@ -36,8 +34,6 @@
 #include "signals.h"
 
 #define GIPHY_URL "https://api.giphy.com/v1/gifs/search"
-#define GATHER_BYTES (1024 * 1024)	/* that one write of the book is for */
-#define DISK_MS 200		/* between two tries to write the book */
 
 enum {
 	OPT_SEED = 0x100,
@@ -214,21 +210,22 @@ reload(void *arg)
 }
 
 /* What the answers say is on disk before they leave. */
+static bool
+prepare(void *arg)
+{
+	struct slack_bot *slack_bot = arg;
+
+	if (slack_bot->owed != NULL)
+		owed_update(slack_bot->owed);
+	return book_prepare(slack_bot->bot.book);
+}
+
 static int
 commit(void *arg)
 {
 	struct slack_bot *slack_bot = arg;
-	int64_t start_ms = clock_steady_ms();
 
-	if (slack_bot->owed != NULL)
-		owed_update(slack_bot->owed);
-	while (book_commit(slack_bot->bot.book) == -1) {
-		if (clock_steady_ms() - start_ms > kept_patience_ms() ||
-		    signals_want_stop())
-			return -1;
-		signals_poll(NULL, 0, DISK_MS);
-	}
-	return 0;
+	return book_commit(slack_bot->bot.book);
 }
 
 /* At once, whatever the other thread is doing. */
@@ -247,7 +244,7 @@ run(struct options *options)
 	    RECORD_SUBSCRIPTIONS, NULL };
 	static const struct filter filter = { .name = "slack-bot", .own = own,
 	    .handle = handle_record, .reload = reload, .commit = commit,
-	    .gather_bytes = GATHER_BYTES };
+	    .prepare = prepare };
 	struct book *book = book_new(options->subscriptions);
 	int error = errno;
 	struct slack_bot slack_bot = { .quotes = options->quotes, .bot = {

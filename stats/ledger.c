@@ -11,7 +11,6 @@
 #include "memory.h"
 #include "passage.h"
 #include "redo_log.h"
-#include "signals.h"
 #include "snapshot.h"
 
 #define SAVE_MS 1000
@@ -158,20 +157,14 @@ store(struct ledger *ledger)
 int
 ledger_commit(struct ledger *ledger)
 {
-	int64_t began_ms = clock_steady_ms(), patience_ms = kept_patience_ms();
-	int pause_ms = patience_ms / 2 < RETRY_MS ? (int)(patience_ms / 2)
-	    : RETRY_MS;
-
-	passage_look_before(&ledger->passage);
-	while (store(ledger) == -1) {
+	if (!ledger->is_waiting)	/* not while it is tried again */
+		passage_look_before(&ledger->passage);
+	if (store(ledger) == -1) {
 		if (!ledger->is_waiting && !kept_is_retry())
 			warn("answers wait, cannot keep counts in %s",
 			    ledger->path);
 		ledger->is_waiting = true;
-		if (signals_want_stop() ||
-		    clock_steady_ms() - began_ms > patience_ms)
-			return -1;
-		signals_poll(NULL, 0, pause_ms);
+		return -1;
 	}
 	if (ledger->is_waiting)
 		warnx("answers go on, counts are kept in %s", ledger->path);

@@ -28,9 +28,8 @@ void ledger_take(struct ledger *ledger, struct record *record,
     bool is_counted);
 
 /*
- * Make safe what was taken. Where that cannot be written it waits until it
- * can. Returns 0, or -1 if it was asked to stop meanwhile or keep would not
- * wait any longer.
+ * Make safe what was taken. Returns 0, or -1 where that cannot be written, with
+ * the reason reported once: it may be tried again.
  */
 int ledger_commit(struct ledger *ledger);
 

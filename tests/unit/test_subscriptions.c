@@ -135,6 +135,7 @@ keeps_the_table_in_a_file(void **state)
 {
 	char path[] = "/tmp/ultron-subscriptions-XXXXXX";
 	struct subscriptions table = { .seq = 77 }, again = { 0 };
+	struct buffer text = { 0 };
 	FILE *file;
 	size_t bad;
 
@@ -142,8 +143,9 @@ keeps_the_table_in_a_file(void **state)
 	close(mkstemp(path));
 	subscriptions_take(&table, parse("forward 41 - U1 any any any a b"));
 	subscriptions_take(&table, parse("mute 50 - U1 -"));
-	assert_int_equal(subscriptions_write(&table, path), 0);
-	file = fopen(path, "a");
+	subscriptions_print(&table, &text);
+	file = fopen(path, "w");
+	fputs(buffer_string(&text), file);
 	fputs("\n# a comment\nforward what\nmute 60 - U2 -", file);
 	fclose(file);
 	assert_int_equal(subscriptions_read(&again, path, &bad), 0);
@@ -154,9 +156,9 @@ keeps_the_table_in_a_file(void **state)
 	assert_string_equal(again.lines[2]->user, "U2");
 	unlink(path);
 	assert_int_equal(subscriptions_read(&again, path, &bad), 0);
-	assert_int_equal(subscriptions_write(&again, "/nowhere/at/all"), -1);
 	subscriptions_free(&table);
 	subscriptions_free(&again);
+	buffer_free(&text);
 }
 
 static void
