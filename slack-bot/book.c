@@ -208,7 +208,8 @@ take(struct book *book, const struct subscription *line)
 		book->is_dirty = true;
 	if (book->seq > book->table.seq)
 		book->table.seq = book->seq;
-	count_mutes(book);
+	if (line->kind == SUBSCRIPTION_MUTE)
+		count_mutes(book);
 }
 
 void

@@ -87,18 +87,17 @@ is_hard_text(struct trial *trial, const struct buffer *text)
 	return result == REGEX_LIMIT;
 }
 
-/* A row that all but matches, between what must stand around it. */
+/* The row, which all but matches, between what must stand around it. */
 static bool
-is_hard_between(struct trial *trial, const char *head, const char *piece,
-    const char *tail)
+is_hard_between(struct trial *trial, const char *head,
+    const struct buffer *row, const char *tail)
 {
 	struct buffer text = { 0 };
 	bool is;
 
 	buffer_append_string(&text, head);
-	while (text.length < ROW_BYTES)
-		buffer_append_string(&text, piece);
-	buffer_append_string(&text, *piece == '!' ? "?" : "!");
+	buffer_append(&text, row->data, row->length);
+	buffer_append_string(&text, *row->data == '!' ? "?" : "!");
 	buffer_append_string(&text, tail);
 	buffer_append_string(&text, "\n");
 	is = is_hard_text(trial, &text);
@@ -109,10 +108,18 @@ is_hard_between(struct trial *trial, const char *head, const char *piece,
 static bool
 is_hard(struct trial *trial, const char *piece)
 {
-	return is_hard_between(trial, "", piece, "") ||
-	    is_hard_between(trial, "", piece, trial->plain.data) ||
+	struct buffer row = { 0 };
+	size_t length = strlen(piece);
+	bool is;
+
+	while (row.length < ROW_BYTES)
+		buffer_append(&row, piece, length);
+	is = is_hard_between(trial, "", &row, "") ||
+	    is_hard_between(trial, "", &row, trial->plain.data) ||
 	    (trial->head.length > 0 && is_hard_between(trial,
-	    trial->head.data, piece, trial->plain.data));
+	    trial->head.data, &row, trial->plain.data));
+	buffer_free(&row);
+	return is;
 }
 
 /* A row of any letter that stands in the expression. */

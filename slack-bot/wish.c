@@ -275,12 +275,17 @@ bool
 wish_is_bearable(const struct wish *wish, struct buffer *complaint)
 {
 	const char *term = wish->term.data;
-	char *expression = term_expression(term);
 	struct regex_error error;
-	struct regex *regex = regex_new(expression, &error);
-	bool is_bearable = regex != NULL &&
-	    try_regex(regex, expression, complaint);
+	struct regex *regex;
+	char *expression;
+	bool is_bearable;
 
+	if (!term_is_regex(term))
+		return true;
+	expression = term_expression(term);
+	regex = regex_new(expression, &error);
+	is_bearable = regex != NULL &&
+	    try_regex(regex, expression, complaint);
 	if (regex == NULL)
 		buffer_printf(complaint, "it is no regular expression: %s at"
 		    " character %zu", error.reason,
