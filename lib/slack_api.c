@@ -1,6 +1,5 @@
 #include "slack_api.h"
 
-#include <ctype.h>
 #include <err.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -15,6 +14,7 @@
 #include "slack_error.h"
 #include "slack_lane.h"
 #include "slack_pace.h"
+#include "url.h"
 
 #define ANSWER_BYTES_MAX (16 * 1024 * 1024)
 #define TIMEOUT_MS 20000
@@ -636,34 +636,15 @@ take_answer(const struct http_answer *answer, void *arg)
 	start_others(method);
 }
 
-static bool
-is_unreserved(char byte)
-{
-	return isalnum((unsigned char)byte) || (byte != '\0' &&
-	    strchr("-._~", byte) != NULL);
-}
-
-static void
-append_encoded(struct buffer *arguments, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (is_unreserved(*text))
-			buffer_append(arguments, text, 1);
-		else
-			buffer_printf(arguments, "%%%02X",
-			    (unsigned char)*text);
-	}
-}
-
 void
 slack_api_argument(struct buffer *arguments, const char *name,
     const char *value)
 {
 	if (arguments->length > 0)
 		buffer_append(arguments, "&", 1);
-	append_encoded(arguments, name);
+	url_append_encoded(arguments, name, strlen(name));
 	buffer_append(arguments, "=", 1);
-	append_encoded(arguments, value);
+	url_append_encoded(arguments, value, strlen(value));
 }
 
 void

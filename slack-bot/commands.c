@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "url.h"
 #include "words.h"
 
 #define COMICS 3000		/* of xkcd that there are at least */
@@ -71,21 +72,6 @@ quote(struct request *request)
 	append_quote(request, 1);
 }
 
-/* What is not a letter, digit or -._~ goes as %XX. */
-static void
-append_encoded(struct buffer *out, const char *text, size_t length)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] != '\0' && strchr(plain, text[i]) != NULL)
-			buffer_append(out, text + i, 1);
-		else
-			buffer_printf(out, "%%%02X", (unsigned char)text[i]);
-	}
-}
-
 static void
 xkcd(struct request *request)
 {
@@ -96,7 +82,7 @@ xkcd(struct request *request)
 	buffer_append_string(&request->reply,
 	    "chosen for you: https://xkcd.com/");
 	if (word.length > 0)
-		append_encoded(&request->reply, word.data,
+		url_append_encoded(&request->reply, word.data,
 		    word.length < 100 ? word.length : 100);
 	else
 		buffer_printf(&request->reply, "%" PRIu64,

@@ -10,6 +10,7 @@
 #include "http_client.h"
 #include "job.h"
 #include "record.h"
+#include "url.h"
 #include "utf8.h"
 #include "words.h"
 
@@ -63,13 +64,6 @@ gif_answer(struct request *request)
 	append_category(&words, request->rest);
 	request_defer(request, buffer_string(&words));
 	buffer_free(&words);
-}
-
-static void
-append_encoded(struct buffer *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		buffer_printf(out, "%%%02X", (unsigned char)*text);
 }
 
 /* An address that can stand in a message; NULL where it is none. */
@@ -174,7 +168,7 @@ gif_do(const struct bot_settings *settings, const char *words,
 	}
 	buffer_printf(&url, "%s?api_key=%s&limit=50&rating=g&lang=en&q=",
 	    settings->giphy_url, settings->giphy_key);
-	append_encoded(&url, fetch.category);
+	url_append_encoded(&url, fetch.category, strlen(fetch.category));
 	await_answer(&fetch, buffer_string(&url));
 	buffer_free(&url);
 }

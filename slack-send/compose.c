@@ -8,6 +8,7 @@
 #include "markup.h"
 #include "memory.h"
 #include "pretty.h"
+#include "url.h"
 
 #define FENCE "```"
 #define PART_CHARACTERS (COMPOSE_CHARACTERS_MAX - 8)	/* FENCE\n ... \nFENCE */
@@ -452,17 +453,6 @@ append_lines(struct buffer *out, const char *heading,
 			heading = "";
 }
 
-static void
-append_encoded(struct buffer *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (is_filename_letter(*text))
-			buffer_append(out, text, 1);
-		else
-			buffer_printf(out, "%%%02X", (unsigned char)*text);
-	}
-}
-
 /* Forwards come from any channel. */
 static void
 append_filter(struct buffer *out, const struct outbox_digest *digest)
@@ -472,7 +462,8 @@ append_filter(struct buffer *out, const struct outbox_digest *digest)
 	buffer_append_string(out, "/ultronex/stream?");
 	if (digest->forwards == 0) {
 		buffer_append_string(out, "channel=");
-		append_encoded(out, digest->channel);
+		url_append_encoded(out, digest->channel,
+		    strlen(digest->channel));
 		join = "&amp;";
 	}
 	if (digest->first_seq > 0)
