@@ -281,6 +281,19 @@ refuse(struct outbox *outbox, const struct outbox_message *message,
 	outbox_change(outbox, outbox_apply_add, &failed);
 }
 
+/* Of what is not committed more may be counted than will wait. */
+static bool
+is_full(struct outbox *outbox, const struct outbox_message *message)
+{
+	int64_t most = find_most(outbox, message);
+
+	if (outbox->counts.open + outbox->added < most)
+		return false;
+	if (outbox->added > 0)
+		outbox_commit(outbox);
+	return outbox->counts.open + outbox->added >= most;
+}
+
 bool
 outbox_add(struct outbox *outbox, const struct outbox_message *message)
 {
@@ -292,8 +305,8 @@ outbox_add(struct outbox *outbox, const struct outbox_message *message)
 	added.posts = message->posts < 1 ? 1 : message->posts;
 	added.state = OUTBOX_QUEUED;
 	added.created_us = added.since_us = clock_now_us();
-	if ((is_large || outbox->counts.open + outbox->added >=
-	    find_most(outbox, message)) && outbox_is_repeated(outbox, message) == 0) {
+	if ((is_large || is_full(outbox, message)) &&
+	    outbox_is_repeated(outbox, message) == 0) {
 		refuse(outbox, &added, is_large);
 		return false;
 	}

@@ -174,6 +174,12 @@ outbox_choose_digest(struct outbox *outbox,
 	return outbox_make_digest(outbox, message, 0, digest);
 }
 
+static bool
+is_forward(const struct outbox_message *message)
+{
+	return strcmp(message->purpose, OUTBOX_FORWARD_PURPOSE) == 0;
+}
+
 int
 outbox_is_repeated(struct outbox *outbox, const struct outbox_message *message)
 {
@@ -187,6 +193,8 @@ outbox_is_repeated(struct outbox *outbox, const struct outbox_message *message)
 	outbox_bind(find, 1, key);
 	if (store_number(outbox->store, find, &found, 0) == -1)
 		return -1;
+	if (found == 0 && is_forward(message))
+		return outbox_is_folded(outbox, message);
 	return found == 1;
 }
 
@@ -204,7 +212,10 @@ outbox_apply_add(struct outbox *outbox, const struct outbox_message *message)
 		return -1;
 	if (added.digest != 0)
 		added.state = OUTBOX_GATHERED;
-	return insert(outbox, &added, &number);
+	if (insert(outbox, &added, &number) == -1)
+		return -1;
+	return added.digest != 0 && is_forward(&added)
+	    ? outbox_fold(outbox, added.digest) : 0;
 }
 
 /* --- sending ----------------------------------------------------------------*/

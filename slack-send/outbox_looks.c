@@ -6,9 +6,8 @@
 #include "memory.h"
 #include "outbox_parts.h"
 
-/* What a digest carries, by an index of its own. */
-#define CARRIED " FROM message WHERE digest = ?1" \
-	" AND state IN ('gathered', 'failed') AND state = 'gathered'"
+/* How many messages a row stands for. */
+#define WEIGHT "ifnull(messages, 1)"
 
 #define COLUMNS "number, seq, purpose, id, channel, title, class, posts," \
 	" state, digest, messages, part, attempts, limited, broken," \
@@ -203,10 +202,12 @@ static bool
 read_totals(struct outbox *outbox, int64_t number,
     struct outbox_digest *digest)
 {
-	static const char sql[] = "SELECT count(*), min(seq), max(seq),"
-	    " min(created), max(created), total(class = 'success'),"
-	    " total(class = 'warning'), total(class = 'danger'),"
-	    " total(purpose = 'forward')" CARRIED;
+	static const char sql[] = "SELECT total(" WEIGHT "), min(seq),"
+	    " max(seq), min(created), max(created),"
+	    " total(" WEIGHT " * (class = 'success')),"
+	    " total(" WEIGHT " * (class = 'warning')),"
+	    " total(" WEIGHT " * (class = 'danger')),"
+	    " total(" WEIGHT " * (purpose = 'forward'))" OUTBOX_CARRIED;
 	sqlite3_stmt *find = use_for(outbox, sql, number);
 
 	if (!has_row(outbox, find))
@@ -228,8 +229,9 @@ static void
 read_tallies(struct outbox *outbox, int64_t number,
     struct outbox_digest *digest)
 {
-	static const char sql[] = "SELECT class, title, count(*) AS n"
-	    CARRIED " GROUP BY class, title"
+	static const char sql[] = "SELECT class, title,"
+	    " total(" WEIGHT ") AS n"
+	    OUTBOX_CARRIED " GROUP BY class, title"
 	    " ORDER BY CASE class WHEN 'danger' THEN 0 WHEN 'warning' THEN 1"
 	    " ELSE 2 END, n DESC, min(number) LIMIT 10";
 	sqlite3_stmt *find = use_for(outbox, sql, number);
@@ -270,9 +272,9 @@ static void
 read_ends(struct outbox *outbox, int64_t number, struct outbox_digest *digest)
 {
 	static const char first[] = "SELECT seq, created, class, title, text"
-	    CARRIED " ORDER BY number LIMIT 3";
+	    OUTBOX_CARRIED " ORDER BY number LIMIT 3";
 	static const char last[] = "SELECT seq, created, class, title, text"
-	    CARRIED " ORDER BY number DESC LIMIT 3";
+	    OUTBOX_CARRIED " ORDER BY number DESC LIMIT 3";
 	struct outbox_line backwards[OUTBOX_ENDS];
 	size_t left;
 

@@ -8,6 +8,10 @@
 #define OUTBOX_KEPT_MAX 128
 #define OUTBOX_GATHERED_TEXT_BYTES 300	/* whole characters */
 
+/* What the digest ?1 carries, by an index of its own. */
+#define OUTBOX_CARRIED " FROM message WHERE digest = ?1" \
+	" AND state IN ('gathered', 'failed') AND state = 'gathered'"
+
 /* A change that was asked for: `apply` does to the file what `message`, of
  * which it takes the members it needs, says. */
 struct change {
@@ -93,6 +97,18 @@ int outbox_make_digest(struct outbox *outbox,
  */
 int outbox_choose_held(struct outbox *outbox,
     const struct outbox_message *message, int64_t *digest);
+
+/*
+ * A forward was gathered into the digest: where that carries too many, the
+ * oldest in its middle is counted with its like, and its row given up. Returns
+ * 0, or -1.
+ */
+int outbox_fold(struct outbox *outbox, int64_t digest);
+
+/* Is the forward, or a later one to its user, counted so? All before that came
+ * before it. 1, 0, or -1. */
+int outbox_is_folded(struct outbox *outbox,
+    const struct outbox_message *message);
 
 /* End some of the messages that an ended digest carries, and then make its own
  * outcome known. Returns 1 where there are more of them, 0, or -1. */

@@ -43,7 +43,9 @@
 #define HOLDING \
     "CREATE INDEX message_held ON message(due) WHERE state = 'held';" \
     "CREATE INDEX message_forward ON message(channel, created)" \
-    "  WHERE purpose = 'forward';"
+    "  WHERE purpose = 'forward';" \
+    "CREATE INDEX message_folded ON message(channel, seq)" \
+    "  WHERE purpose = 'forward' AND messages IS NOT NULL;"
 
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;"

@@ -20,6 +20,7 @@
 /* members of a delivery */
 #define STATUS "status"
 #define PURPOSE "purpose"
+#define MESSAGES "messages"
 #define ERRORS "errors"
 #define REASON "reason"
 
@@ -212,18 +213,31 @@ count_external(struct counters *counters, const cJSON *errors)
 	}
 }
 
+/* How many it stands for: where a digest carries very many forwards, some are
+ * told of together. */
+static int64_t
+find_weight(const struct record *record)
+{
+	int64_t messages;
+
+	return record_integer(record, MESSAGES, &messages) && messages > 0 &&
+	    messages <= ERROR_COUNT_MAX ? messages : 1;
+}
+
 /* Slack has it, by itself or in a digest. */
 static void
-count_arrival(struct counters *counters, const char *purpose)
+count_arrival(struct counters *counters, struct record *record)
 {
+	const char *purpose = record_string(record, PURPOSE);
+
 	if (purpose == NULL || strcmp(purpose, "relay") == 0)
 		counters->relayed++;
 	else if (strcmp(purpose, "reply") == 0)
 		counters->replied++;
-	else if (strcmp(purpose, "forward") == 0)
-		counters->forwarded++;
-	if (purpose != NULL && strcmp(purpose, "forward") == 0)
-		counters->replied++;	/* as UltronEx counted */
+	else if (strcmp(purpose, "forward") == 0) {
+		counters->forwarded += find_weight(record);
+		counters->replied += find_weight(record);	/* as UltronEx counted */
+	}
 }
 
 /* What became of a message to Slack. */
@@ -237,7 +251,7 @@ count_delivery(struct counters *counters, struct record *record, int64_t seq)
 		return;
 	count_name(counters->deliveries, status);
 	if (strcmp(status, "sent") == 0 || strcmp(status, "digest") == 0)
-		count_arrival(counters, record_string(record, PURPOSE));
+		count_arrival(counters, record);
 	else
 		note_error(counters, "slack-send", record_string(record,
 		    REASON), seq);

@@ -305,7 +305,11 @@ def test_a_flood_becomes_one_digest(slack, path, start, inbox):  # noqa: F811
     digest = posts[5]["text"]
     assert "9995 more matches" in digest and "9995 \u00d7 stark" in digest
     assert "http://d/ultronex/stream?from=6&amp;to=10000|" in digest
-    assert states(path) == {"sent": 6, "digest": 9995}
+    # of very many some are told of together
+    assert states(path) == {"sent": 6, "digest": 1001}
+    told = [json.loads(record) for record in inbox.rest()]
+    assert sum(one.get("messages", 1) for one in told
+               if one["purpose"] == "forward") == 10000
 
 
 def test_others_and_answers_do_not_wait_for_a_digest(slack, path,   # noqa: F811
@@ -390,6 +394,48 @@ def test_the_muted_leave_room_for_relays(path):             # noqa: F811
     assert counts["gathered"] in (9, 10) and sum(counts.values()) == 40
     assert ask(path, "SELECT state FROM message WHERE purpose = 'relay'") == [
         ("queued",)]
+
+
+def crowd(first, last):
+    """Held forwards, each third of danger, each fourth of another term."""
+    return [held(seq, matches=[match("tony" if seq % 4 == 0 else "stark",
+                                     f"the {seq}th", (4, 5))],
+                 **({"class": "danger"} if seq % 3 == 0 else {}))
+            for seq in range(first, last + 1)]
+
+
+def test_one_who_is_muted_leaves_room_for_others(path):     # noqa: F811
+    store(path, *crowd(1, 3000), forward(3001, users=(BO,)),
+          arguments=("--outbox-max", 2200))
+    assert not ask(path, "SELECT reason FROM message WHERE state = 'failed'")
+    assert ask(path, "SELECT sum(ifnull(messages, 1)), count(*) FROM message"
+               " WHERE state = 'gathered'") == [(3000, 1004)]
+    assert ask(path, "SELECT state FROM message WHERE channel = ?",
+               BO) == [("queued",)]
+
+
+def test_of_very_many_all_are_counted_and_both_ends_shown(  # noqa: F811
+        slack, path):
+    drain(path, slack, *crowd(1, 1800), arguments=("--dashboard", "http://d"))
+    post, = slack.posts()
+    for fact in ("*1800 more matches* for you", ":x: 600 danger",
+                 ":x: 450 × stark", ":x: 150 × tony",
+                 "• 900 × stark", "• 300 × tony",
+                 "from=1&amp;to=1800|"):
+        assert fact in post["text"], fact
+    first, last = post["text"].split("_the first_")[1].split("_the last_")
+    assert [said.split(": ")[-1] for said in
+            (first + last).replace("\n\n", "\n").split("\n> ")[1:]] == [
+        f"the {seq}th" for seq in (1, 2, 3, 1798, 1799, 1800)]
+
+
+def test_what_is_counted_alone_is_known_again(slack, path):     # noqa: F811
+    lines = crowd(2, 1500)
+    drain(path, slack, *lines, *lines, changes(
+        1501, f"mute 1 1501 {ADA} -"), *lines)
+    drain(path, slack, *lines)
+    post, = slack.posts()
+    assert "*1499 more matches*" in post["text"]
 
 
 # --- quarantine --------------------------------------------------------------

@@ -160,6 +160,13 @@ def test_counts_deliveries_by_their_purpose(path):
     assert found["deliveries"] == {"digest": 1, "failed": 3, "sent": 5}
 
 
+def test_forwards_told_of_together_are_counted(path):
+    found = count(delivery("digest", purpose="forward", messages=7),
+                  delivery("digest", purpose="forward", messages=-1),
+                  delivery(purpose="digest", messages=9), path=path)
+    assert (found["replied_msg_count"], found["forwarded_msg_count"]) == (8, 8)
+
+
 def test_a_message_that_did_not_reach_slack_is_an_error_to_tell_of(path):
     found = count(delivery("failed", seq=3, reason="is_archived"),
                   delivery(seq=4, reason="none"), path=path)
