@@ -9,7 +9,8 @@
  *	markup, pretty	text and JSON as Slack shows them
  *	outbox		messages and what became of them, digests
  *	store		the SQLite file under it
- *	sender		a lane for each channel: one post after the other
+ *	sender		a lane for each channel that has messages
+ *	lane		one of them: one post after the other
  *	channels	names of channels and people, and their ids
  *	upload		a file, in three steps
  *	doubt		is a post in Slack, whose answer did not come?
