@@ -37,12 +37,22 @@ is_confided(struct record *record)
 	    channel != NULL && *channel == 'D');
 }
 
+/* To the bot in sight of all: what it answered has `command`, but an edit is
+ * never answered. */
+static bool
+is_edited_command(struct record *record)
+{
+	return record_is(record, RECORD_SUBTYPE, "message_changed") &&
+	    has_member(record, RECORD_ADDRESSED);
+}
+
 /* The parts of such a record that people subscribe to. */
 static unsigned
 find_parts(struct record *record)
 {
 	if (has_member(record, RECORD_OWN) ||
 	    has_member(record, RECORD_COMMAND) || is_confided(record) ||
+	    is_edited_command(record) ||
 	    record_is(record, RECORD_SUBTYPE, "message_deleted"))
 		return 0;
 	/* its names were in the message already */

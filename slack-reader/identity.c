@@ -254,11 +254,21 @@ begins_with_mention(const char *text, const char *user)
 	return *text == '>' || (*text == '|' && strchr(text, '>') != NULL);
 }
 
+/* Of an edit what the message says now. */
+static const char *
+find_text(struct record *event)
+{
+	if (record_is(event, RECORD_SUBTYPE, "message_changed"))
+		return json_string(record_object(event, RECORD_MESSAGE),
+		    RECORD_TEXT);
+	return record_string(event, RECORD_TEXT);
+}
+
 bool
 identity_is_addressed(const struct identity *identity, struct record *event)
 {
 	const char *type = record_string(event, RECORD_CHANNEL_TYPE);
-	const char *text = record_string(event, RECORD_TEXT);
+	const char *text = find_text(event);
 
 	if (type != NULL && strcmp(type, "im") == 0)
 		return true;

@@ -42,7 +42,8 @@ bool identity_is_own(const struct identity *identity, struct record *event);
 const char *identity_user(const struct identity *identity);
 const char *identity_url(const struct identity *identity);
 
-/* Is the message for the bot: in a dialogue with it, or begins with <@BOT>? */
+/* Is the message for the bot: in a dialogue with it, or begins with <@BOT>, now
+ * that it was edited? */
 bool identity_is_addressed(const struct identity *identity,
     struct record *event);
 

@@ -44,7 +44,7 @@ class Subscribed:
             return text
         if record.get("type") != "message" or record.get("subtype") not in SAID:
             return None
-        mention = re.match(rf"\s*<@{self.bot}(\|[^>]*)?>", text)
+        mention = self._find_mention(text)
         if mention:
             return text[mention.end():]
         return text if record.get("channel_type") == "im" else None
@@ -68,10 +68,18 @@ class Subscribed:
         self.mutes = {user: until for user, until in self.mutes.items()
                       if not 0 < until <= now}
 
+    def _is_edited_command(self, record):
+        return record.get("subtype") == "message_changed" and \
+            self._find_mention(record["message"].get("text"))
+
+    def _find_mention(self, text):
+        return re.match(rf"\s*<@{self.bot}(\|[^>]*)?>", text or "")
+
     def _find_users(self, record):
         text, before, author = find_text(record)
         if text is None or record.get("own") or \
-                record.get("channel_type") == "im":
+                record.get("channel_type") == "im" or \
+                self._is_edited_command(record):
             return set()
         return {user for user, terms in self.terms.items() if user != author
                 and any(term in text and term not in before

@@ -592,6 +592,15 @@ def test_an_edit_is_a_match_where_it_brings_something_new(talk):
     assert forwards(talk) == []
 
 
+def test_a_command_that_is_edited_is_forwarded_to_nobody(talk):
+    subscribe(talk, "hindsight")
+    bo = talk.person()
+    sent = bo.mention("stop foresight", QA)
+    talk.answer()
+    talk.slack.edit(sent, f"<@{talk.slack.bot_user}> stop hindsight", by=bo.id)
+    assert forwards(talk) == []
+
+
 def test_a_small_file_comes_whole(talk):
     """U16 to U19; each file, D17"""
     ada, bo = subscribe(talk, "stack overflow"), talk.person()

@@ -381,6 +381,18 @@ def test_some_records_are_nobodys_concern(table, tmp_path, more):
     assert terms(answer) == ["p"] and "notify" not in answer
 
 
+def test_a_command_that_is_edited_is_nobodys_concern(table):
+    """One that is no command any more is; so is what else names the bot."""
+    before, after = {"text": "<@U9> a"}, {"text": "<@U9> forward stark"}
+    answers = scan(
+        table(forward(0, "U1", "stark")),
+        edit(2, before, after, addressed="U9"),
+        edit(3, before, {"text": "stark"}),
+        message(4, "<@U9> stark", bot_id="B2", addressed="U9"))
+    assert [answer.get("notify") for answer in answers] == [
+        None, ["U1"], ["U1"]]
+
+
 def test_what_is_told_the_bot_alone_is_nobodys_concern(table, spool):
     """Later, too: neither what it was edited to, nor a file that came late."""
     (spool / "aa").write_bytes(b"stark")

@@ -254,6 +254,8 @@ knows_what_is_for_the_bot(void **state)
 		"{\"text\":\"<@UBOT> help\"}",
 		"{\"text\":\" \\n\\t<@UBOT|ultron>: help\"}",
 		"{\"text\":\"help\",\"channel_type\":\"im\"}",
+		"{\"subtype\":\"message_changed\","
+		"\"message\":{\"text\":\"<@UBOT> help\"}}",
 	};
 	static const char *const others[] = {
 		"{\"text\":\"help\",\"channel_type\":\"channel\"}",
@@ -261,6 +263,10 @@ knows_what_is_for_the_bot(void **state)
 		"{\"text\":\"<@UBOT\"}", "{\"text\":\"<@UBOT|x\"}",
 		"{\"text\":null}", "{\"text\":7,\"channel_type\":[]}", "{}",
 		"{\"text\":\"help\",\"channel_type\":\"mpim\"}",
+		"{\"subtype\":\"message_changed\","
+		"\"message\":{\"text\":\"help\"},"
+		"\"previous_message\":{\"text\":\"<@UBOT> help\"}}",
+		"{\"subtype\":\"message_changed\"}",
 	};
 	static const char *const answers[] = { WHO, NULL };
 	struct scene scene;
