@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interests.h"
 #include "markup.h"
 #include "memory.h"
 
@@ -20,6 +21,7 @@
 struct forward {
 	struct record *record;
 	const char *user;
+	struct interests interests;	/* the user's */
 	struct buffer terms;		/* as people typed them */
 	struct buffer head;
 	struct buffer places;
@@ -41,30 +43,15 @@ is_id(const char *text, const char *letters)
 
 /* --- matches ----------------------------------------------------------------*/
 
-/* Is the match one of the user's, and of a class that counts? */
-static bool
-concerns(const struct forward *forward, const cJSON *match)
-{
-	const char *only = json_string(match, "only");
-	const char *class = record_string(forward->record, RECORD_CLASS);
-
-	return json_get(json_get(match, "for"), forward->user) != NULL &&
-	    (only == NULL || (class != NULL && strcmp(only, class) == 0));
-}
-
 static bool
 has_term(const struct forward *forward, const cJSON *until, const char *term)
 {
-	const cJSON *match;
+	const struct interest *mine = forward->interests.all;
 
-	cJSON_ArrayForEach(match, record_array(forward->record,
-	    RECORD_MATCHES)) {
-		const char *known = json_string(match, "pattern");
+	for (; mine->match != until; mine++) {
+		const char *known = json_string(mine->match, "pattern");
 
-		if (match == until)
-			return false;
-		if (known != NULL && strcmp(known, term) == 0 &&
-		    concerns(forward, match))
+		if (known != NULL && strcmp(known, term) == 0)
 			return true;
 	}
 	return false;
@@ -341,24 +328,31 @@ free_forward(struct forward *forward)
 	buffer_free(&forward->around_name);
 }
 
+/* A record, and who takes what it makes. */
+struct reading {
+	struct record *record;
+	struct interests interests;
+	void (*take)(const struct outbox_message *message, void *arg);
+	void *arg;
+};
+
 static void
-read_for(struct record *record, const char *user, int64_t due_us,
-    void (*take)(const struct outbox_message *message, void *arg), void *arg)
+read_for(const struct reading *reading, const char *user, int64_t due_us)
 {
-	struct forward forward = { .record = record, .user = user };
+	struct record *record = reading->record;
+	struct forward forward = { .record = record, .user = user,
+	    .interests = interests_of(&reading->interests, user) };
 	struct buffer text = { 0 };
-	const cJSON *match;
 	int64_t seq = 0;
 
-	cJSON_ArrayForEach(match, record_array(record, RECORD_MATCHES))
-		if (concerns(&forward, match)) {
-			add_term(&forward, match);
-			add_place(&forward, match);
-		}
+	for (size_t i = 0; i < forward.interests.count; i++) {
+		add_term(&forward, forward.interests.all[i].match);
+		add_place(&forward, forward.interests.all[i].match);
+	}
 	if (forward.term_count > 0) {
 		record_integer(record, RECORD_SEQ, &seq);
 		word_forward(&forward, &text);
-		take(&(struct outbox_message){
+		reading->take(&(struct outbox_message){
 			.seq = seq > 0 ? seq : 0, .id = seq > 0 ? user : NULL,
 			.purpose = OUTBOX_FORWARD_PURPOSE, .channel = user,
 			.title = buffer_string(&forward.terms),
@@ -368,7 +362,7 @@ read_for(struct record *record, const char *user, int64_t due_us,
 			    : buffer_string(&forward.around_name),
 			.mrkdwn = buffer_string(&text),
 			.class = record_string(record, RECORD_CLASS),
-			.due_us = due_us }, arg);
+			.due_us = due_us }, reading->arg);
 	}
 	free_forward(&forward);
 	buffer_free(&text);
@@ -395,14 +389,21 @@ void
 forward_read(struct record *record,
     void (*take)(const struct outbox_message *message, void *arg), void *arg)
 {
-	const cJSON *user;
+	const cJSON *notify = record_array(record, RECORD_NOTIFY);
+	const cJSON *held = record_object(record, RECORD_HELD), *user;
+	struct reading reading = { .record = record, .take = take,
+	    .arg = arg };
 
-	cJSON_ArrayForEach(user, record_array(record, RECORD_NOTIFY))
+	if (notify == NULL && held == NULL)
+		return;
+	reading.interests = interests_read(record);
+	cJSON_ArrayForEach(user, notify)
 		if (cJSON_IsString(user) &&
 		    may_get(record, user->valuestring))
-			read_for(record, user->valuestring, 0, take, arg);
-	cJSON_ArrayForEach(user, record_object(record, RECORD_HELD))
+			read_for(&reading, user->valuestring, 0);
+	cJSON_ArrayForEach(user, held)
 		if (may_get(record, user->string))
-			read_for(record, user->string, forward_due_us(
-			    cJSON_GetNumberValue(user)), take, arg);
+			read_for(&reading, user->string, forward_due_us(
+			    cJSON_GetNumberValue(user)));
+	interests_free(&reading.interests);
 }

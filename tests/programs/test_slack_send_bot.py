@@ -1,6 +1,7 @@
 """slack-send: what the bot answers, what goes to those who subscribed, and what
 is held back for them."""
 import json
+import resource
 import time
 
 import pytest
@@ -200,6 +201,21 @@ def test_each_subscriber_gets_one(slack, path):             # noqa: F811
     assert keys == [f"{seq}/forward/0/{user}" for seq in (1, 2)
                     for user in (ADA, BO)]
     assert len({post["channel"] for post in slack.posts()}) == 2
+
+
+def test_many_users_of_many_terms_are_told_at_once(path):   # noqa: F811
+    """Ten seconds where each is looked for in all of them, else one."""
+    users = [f"U0{number:07}" for number in range(8000)]
+    record = forward(1, users=users, matches=[
+        match(f"t{term}", users=users[term % 2::2]) for term in range(40)])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert len(store(path, record)) == 8000
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert after - before < 5
+    assert ask(path, "SELECT DISTINCT title FROM message WHERE channel IN"
+               " (?, ?) ORDER BY channel", *users[6:8]) == [
+        (", ".join(f"t{term}" for term in range(start, start + 20, 2)),)
+        for start in (0, 1)]
 
 
 def test_without_a_seq_each_record_is_forwarded(path):      # noqa: F811
