@@ -41,6 +41,12 @@ is_id(const char *text, const char *letters)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
 }
 
+bool
+forward_is_user(const char *text)
+{
+	return is_id(text, "UW");
+}
+
 /* --- matches ----------------------------------------------------------------*/
 
 static bool
@@ -273,7 +279,7 @@ append_author(struct buffer *out, struct record *record)
 	const char *name = record_string(record, "username");
 	const char *title = record_string(record, RECORD_TITLE);
 
-	if (is_id(user, "UW")) {
+	if (forward_is_user(user)) {
 		buffer_printf(out, " by <@%s>", user);
 	} else if (name != NULL) {
 		buffer_append_string(out, " by ");
@@ -374,7 +380,7 @@ may_get(struct record *record, const char *user)
 {
 	const char *author = find_author(record);
 
-	return is_id(user, "UW") &&
+	return forward_is_user(user) &&
 	    (author == NULL || strcmp(author, user) != 0);
 }
 

@@ -81,7 +81,7 @@ reply_read_notices(struct record *record,
 			struct buffer text = { 0 }, id = { 0 };
 
 			if (term == NULL || !cJSON_IsNumber(owner) ||
-			    strlen(owner->string) > 64)
+			    !forward_is_user(owner->string))
 				continue;
 			word_notice(&text, owner->string, term);
 			buffer_printf(&id, "quarantine/%.0f/%s",

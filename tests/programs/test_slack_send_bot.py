@@ -467,6 +467,15 @@ def test_each_owner_is_told_once(slack, path, inbox):       # noqa: F811
     assert {record["purpose"] for record in told} == {"notice"}
 
 
+@pytest.mark.parametrize("owner", [
+    "C0EXAMPLE1", "#qa", "general", "U1> <!channel", "u0human001", "",
+    "U" * 65, "D0HUMAN001"])
+def test_only_people_are_told_of_a_quarantine(path, owner):     # noqa: F811
+    store(path, line(7, quarantine=[{"pattern": "a", "for": {
+        owner: 41, BO: 42}}]))
+    assert ask(path, "SELECT channel FROM message") == [(BO,)]
+
+
 # --- once --------------------------------------------------------------------
 
 @pytest.mark.parametrize("after", [True, False], ids=["done", "not done"])
