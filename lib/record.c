@@ -251,8 +251,16 @@ record_string(struct record *record, const char *name)
 bool
 record_is(struct record *record, const char *name, const char *value)
 {
-	const char *string = record_string(record, name);
+	const char *bytes, *string;
+	size_t length;
 
+	if (!record_raw(record, name, &bytes, &length) || *bytes != '"')
+		return false;
+	/* most strings stand there as they are: no need to parse them */
+	if (memchr(bytes, '\\', length) == NULL)
+		return length == strlen(value) + 2 &&
+		    memcmp(bytes + 1, value, length - 2) == 0;
+	string = record_string(record, name);
 	return string != NULL && strcmp(string, value) == 0;
 }
 

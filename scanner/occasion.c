@@ -25,16 +25,13 @@ has_member(const struct record *record, const char *name)
 	return record_raw(record, name, &bytes, &length);
 }
 
-/* Was it said to the bot alone? A late file does not tell the channel's type,
- * but its id does. */
+/* Of a late file nobody tells the channel's type, but its id does. */
 static bool
-is_confided(struct record *record)
+is_of_dialogue(struct record *record)
 {
 	const char *channel = record_string(record, RECORD_CHANNEL);
 
-	return record_is(record, RECORD_CHANNEL_TYPE, "im") ||
-	    (record_is(record, RECORD_TYPE, "late_file") &&
-	    channel != NULL && *channel == 'D');
+	return channel != NULL && *channel == 'D';
 }
 
 /* To the bot in sight of all: what it answered has `command`, but an edit is
@@ -46,18 +43,20 @@ is_edited_command(struct record *record)
 	    has_member(record, RECORD_ADDRESSED);
 }
 
-/* The parts of such a record that people subscribe to. */
+/* The parts of such a record that people subscribe to. What is said to the bot
+ * alone is nobody's concern. */
 static unsigned
 find_parts(struct record *record)
 {
 	if (has_member(record, RECORD_OWN) ||
-	    has_member(record, RECORD_COMMAND) || is_confided(record) ||
+	    has_member(record, RECORD_COMMAND) ||
+	    record_is(record, RECORD_CHANNEL_TYPE, "im") ||
 	    is_edited_command(record) ||
 	    record_is(record, RECORD_SUBTYPE, "message_deleted"))
 		return 0;
 	/* its names were in the message already */
 	if (record_is(record, RECORD_TYPE, "late_file"))
-		return IN_FILES;
+		return is_of_dialogue(record) ? 0 : IN_FILES;
 	/* slack-reader takes a message as what Slack tells it as first */
 	return record_is(record, RECORD_TYPE, "message") ||
 	    record_is(record, RECORD_TYPE, "app_mention") ||
