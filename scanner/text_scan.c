@@ -364,11 +364,17 @@ replace_invalid(struct text_scan *scan, const struct window *window)
 	return replaced->data;
 }
 
-/* Is the pattern to be looked for in this text? */
+/* Is the pattern to be looked for in this text? What people want to know of
+ * the record is asked last: most terms do not occur in it. */
 static bool
-is_wanted(struct text_scan *scan, const struct pattern *pattern)
+is_wanted(struct text_scan *scan, const struct pattern *pattern,
+    const struct window *window)
 {
-	return (pattern->parts & scan->part) != 0 && (pattern->watch == NULL ||
+	if ((pattern->parts & scan->part) == 0)
+		return false;
+	return pattern->watch == NULL ||
+	    (literals_allow(regex_literals(pattern->regex),
+	    window->subject + scan->fresh, window->length - scan->fresh) &&
 	    occasion_wants(scan->occasion, pattern->watch, scan->part));
 }
 
@@ -403,7 +409,7 @@ scan_candidates(struct text_scan *scan, const struct window *window)
 
 	for (size_t i = places_next(candidates, 0); i != PLACES_END;
 	    i = places_next(candidates, i + 1)) {
-		if (!is_wanted(scan, scan->set->patterns[i]))
+		if (!is_wanted(scan, scan->set->patterns[i], window))
 			continue;
 		begin_progress(scan, i);
 		scan_pattern(scan, i, window);
