@@ -19,7 +19,7 @@
 #include "memory.h"
 
 #define WORTH_PATTERNS 24	/* fewer are looked for one by one faster */
-#define REST_FACTOR 3		/* times what the last one took */
+#define REST_FACTOR 9		/* times what the last one took */
 
 struct prefilter {
 	const struct pattern_set *set;
