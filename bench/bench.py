@@ -28,31 +28,42 @@ BIN = HERE.parent / "build" / "bin"
 VIEWERS = 30
 RUNS = 3
 PAIRS = 7
+ABUSE_EVERY = 1000
 
 
-def stages(folder, port=0):
+def stages(folder, port=0, is_live=False):
     """The pipeline behind the reader, in order."""
+    sender = {"slack-send": ["--outbox", folder / "outbox.db"]}
     return {
         "attach-fetch": ["--offline", "--spool", folder / "spool"],
+        "slack-bot": ["--subscriptions", folder / "subscriptions"],
         "scanner": ["--patterns", HERE / "patterns.conf",
+                    "--subscriptions", folder / "subscriptions",
                     "--spool", folder / "spool"],
         "classifier": ["--classes",
                        HERE.parent / "examples" / "classes.conf"],
         "ws-broadcast": ["--listen", f"127.0.0.1:{port}", "--no-auth"],
+        **(sender if is_live else {}),
         "stats": ["--snapshot", folder / "stats.json"],
     }
+
+
+# slack-send, which replays do without, has nothing to send to nobody.
+os.environ.update(SLACK_BOT_TOKEN="xoxb-bench",
+                  SLACK_API_URL="http://127.0.0.1:9/api/")
 
 
 def command(name, arguments):
     return [str(BIN / name), *map(str, arguments)]
 
 
-def start_line(source, folder, sink, stdin=None, port=0, is_kept=True):
+def start_line(source, folder, sink, stdin=None, port=0, is_kept=True,
+               is_live=False):
     """Start all programs, each under keep or with bare pipes between them."""
     keep = [str(BIN / "keep"), "--whole-lines", "--"] if is_kept else []
     line = [subprocess.Popen(command("slack-reader", source), stdin=stdin,
                              stdout=subprocess.PIPE)]
-    chain = list(stages(folder, port).items())
+    chain = list(stages(folder, port, is_live).items())
     for place, (name, arguments) in enumerate(chain):
         is_last = place == len(chain) - 1
         child = subprocess.Popen(
@@ -95,6 +106,12 @@ def time_filter(name, arguments, path):
     return best_of(lambda: time_once(name, arguments, path))
 
 
+def write_subscriptions(path, count):
+    with open(path, "wb") as out:
+        subprocess.run([sys.executable, HERE / "subscriptions.py", str(count)],
+                       stdout=out, check=True)
+
+
 def print_subscriptions(folder, path, count):
     """What the scanner does for people: the sizes take turns."""
     sizes = (10, 100, 1000, 2000)
@@ -102,9 +119,7 @@ def print_subscriptions(folder, path, count):
     for _ in range(RUNS):
         for size in sizes:
             table = folder / f"subscriptions{size}"
-            with open(table, "wb") as out:
-                subprocess.run([sys.executable, HERE / "subscriptions.py",
-                                str(size)], stdout=out, check=True)
+            write_subscriptions(table, size)
             took[size].append(time_once(
                 "scanner", ["--subscriptions", table], path))
     best = {size: min(times) for size, times in took.items()}
@@ -115,13 +130,16 @@ def print_subscriptions(folder, path, count):
               f"{100 * best[10] / best[1000]:.0f} %", "50")
 
 
-def forget_counts(folder):
-    for path in folder.glob("stats.json*"):
-        path.unlink()
+def forget(folder):
+    """What runs before left of counts and subscriptions."""
+    for name in ("stats.json*", "subscriptions*", "outbox.db*"):
+        for path in folder.glob(name):
+            path.unlink()
 
 
-def time_pipeline(folder, path, is_kept):
-    forget_counts(folder)
+def time_pipeline(folder, path, is_kept=True, standing=0):
+    forget(folder)
+    write_subscriptions(folder / "subscriptions", standing)
     began = time.monotonic()
     wait_line(start_line(["--replay", path, "--speed", "max"], folder,
                          subprocess.DEVNULL, is_kept=is_kept))
@@ -138,6 +156,23 @@ def print_pipelines(folder, path, count):
                   f"{count / statistics.median(took):,.0f} rec/s", "80,000")
     loss = 1 - statistics.median(bare) / statistics.median(kept)
     print_row("keep takes of that", f"{100 * loss:.0f} %", "25")
+
+
+def print_abuse(folder, path):
+    """What the worst that can be said to the bot takes of the rate."""
+    abused = folder / "abused.ndjson"
+    with open(path, "rb") as records, open(abused, "wb") as out:
+        subprocess.run([sys.executable, HERE / "abuse.py", str(ABUSE_EVERY)],
+                       stdin=records, stdout=out, check=True)
+    plain, tried, standing = zip(*((time_pipeline(folder, path),
+                                    time_pipeline(folder, abused),
+                                    time_pipeline(folder, path, standing=2000))
+                                   for _ in range(PAIRS)))
+    for what, took, goal in ((f"abuse of the bot, 1 in {ABUSE_EVERY:,} records,"
+                              " takes of that", tried, "10"),
+                             ("2,000 forwards take of it", standing, "")):
+        loss = 1 - statistics.median(plain) / statistics.median(took)
+        print_row(what, f"{100 * loss:.0f} %", goal)
 
 
 def cpu_of_children():
@@ -174,7 +209,7 @@ def measure_keep_memory():
 def measure_latency(folder, path, is_kept, count=1000):
     """Microseconds for one record alone, door to end, this process's own
     write and read included."""
-    forget_counts(folder)
+    forget(folder)
     line = start_line(["--replay", "-", "--speed", "max"], folder,
                       subprocess.PIPE, subprocess.PIPE, is_kept=is_kept)
     door, end = line[0].stdin, line[-1].stdout
@@ -232,10 +267,10 @@ def measure_line(line):
 async def measure_memory(folder, path):
     """Sum of PSS in MiB with viewers, after records went through at a pace
     that a busy day has."""
-    forget_counts(folder)
+    forget(folder)
     port = find_port()
     line = start_line(["--replay", "-", "--speed", "max"], folder,
-                      subprocess.DEVNULL, subprocess.PIPE, port)
+                      subprocess.DEVNULL, subprocess.PIPE, port, is_live=True)
     async with aiohttp.ClientSession() as session:
         for _ in range(100):
             try:
@@ -311,7 +346,7 @@ def main():
                            ["--replay", path, "--speed", "max"], path)
         print_row("slack-reader alone", f"{count / took:,.0f} rec/s",
                   "200,000")
-        for stage, arguments in stages(folder).items():
+        for stage, arguments in stages(folder, is_live=True).items():
             took = time_filter(stage, arguments, path)
             print_row(f"{stage} alone", f"{count / took:,.0f} rec/s",
                       "200,000")
@@ -321,6 +356,7 @@ def main():
         print_row("memory of keep, resident, idle",
                   f"{measure_keep_memory():.2f} MiB", "1.5")
         print_pipelines(folder, path, count)
+        print_abuse(folder, path)
         for kind, is_kept in (("bare pipes", False), ("under keep", True)):
             median, high = measure_latency(folder, path, is_kept)
             print_row(f"one record through it, {kind}, median",

@@ -40,7 +40,7 @@ def main():
     count = int(sys.argv[1])
     print(f"seq {count}")
     for number in range(count):
-        print(f"forward {number + 1} - U0HUMAN{number % 200:03d} any any any "
+        print(f"forward 0 - U0HUMAN{number % 200:03d} any any any "
               f"{term(rng, number)}")
 
 

