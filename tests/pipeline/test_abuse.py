@@ -334,9 +334,9 @@ def make_rows(words):
                   f"{n % 7} warnings, no crash so far; logs are as ever"}
         if n % (ROWS // COMMANDS) == 1:
             text = words[n // (ROWS // COMMANDS) % len(words)]
-            record |= {"text": text, "user": "U9"}
-            if text not in (CALM, WORST):
-                record |= {"channel": "D1", "channel_type": "im"}
+            record |= {"text": text, "user": "U9"} if text in (
+                CALM, WORST) else {
+                "text": text, "channel": "D1", "channel_type": "im"}
         yield record
 
 
