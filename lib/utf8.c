@@ -73,3 +73,18 @@ utf8_floor(const char *bytes, size_t at)
 	return is_continuation((unsigned char)bytes[at - back]) ? at
 	    : at - back;
 }
+
+/* E2 80 AA to AE and E2 81 A6 to A9 */
+size_t
+utf8_direction(const char *text)
+{
+	unsigned char last;
+
+	if (strncmp(text, "\xe2\x80", 2) != 0 &&
+	    strncmp(text, "\xe2\x81", 2) != 0)
+		return 0;
+	last = (unsigned char)text[2];
+	if ((unsigned char)text[1] == 0x80)
+		return last >= 0xaa && last <= 0xae ? 3 : 0;
+	return last >= 0xa6 && last <= 0xa9 ? 3 : 0;
+}

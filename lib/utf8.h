@@ -19,4 +19,10 @@ bool utf8_is_valid(const char *bytes, size_t length);
  */
 size_t utf8_floor(const char *bytes, size_t at);
 
+/*
+ * Bytes of the control that stands at the start of the string and turns the
+ * direction of what follows, such as U+202E; 0 where none does.
+ */
+size_t utf8_direction(const char *text);
+
 #endif

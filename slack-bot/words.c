@@ -191,11 +191,16 @@ words_is_id(const char *text)
 
 /* --- as it is shown ---------------------------------------------------------*/
 
+/* What turns the direction of letters would turn our words behind it, too. */
 static void
 append_escaped(struct buffer *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '&')
+		size_t turning = utf8_direction(text + i);
+
+		if (turning > 0)
+			i += turning - 1;
+		else if (text[i] == '&')
 			buffer_append_string(out, "&amp;");
 		else if (text[i] == '<')
 			buffer_append_string(out, "&lt;");

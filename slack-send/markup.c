@@ -139,13 +139,18 @@ markup_append(struct buffer *out, const char *text, bool may_broadcast)
 	buffer_free(&printable);
 }
 
-/* A blank for each control character, none at the start. */
+/* A blank for each control character, none at the start. What turns the
+ * direction of letters would turn our words behind it, too. */
 static void
 append_on_one_line(struct buffer *line, const char *text, size_t most)
 {
 	size_t at = strspn(text, " \t\r\n"), length = strlen(text);
 
 	for (; most > 0 && at < length; most--) {
+		if (utf8_direction(text + at) > 0) {
+			at += utf8_direction(text + at);
+			continue;
+		}
 		size_t character = utf8_character(text + at, length - at);
 
 		if (character == 0)

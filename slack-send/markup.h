@@ -15,7 +15,8 @@
  */
 void markup_append(struct buffer *out, const char *text, bool may_broadcast);
 
-/* The same on one line, cut after so many characters; no code block opens. */
+/* The same on one line, cut after so many characters; no code block opens, and
+ * nothing turns the direction of what stands behind it. */
 void markup_append_line(struct buffer *out, const char *text, size_t most,
     bool may_broadcast);
 

@@ -474,6 +474,14 @@ def test_what_was_typed_calls_nobody(term):
         assert re.findall(r"<[^>]*>", reply) == ["<@U1>"]
 
 
+def test_nothing_that_was_typed_turns_the_direction_of_our_words():
+    evil = "a\u202e\u202ab\u2066c\u2069"
+    for reply in talk(f"forward {evil}", f"forward /(/ {evil}", "list",
+                      f"mute {evil}", f"stop no{evil}", f"stop {evil}"):
+        assert "abc" in reply and not re.search(
+            "[\u202a-\u202e\u2066-\u2069]", reply)
+
+
 def test_forward_again_changes_where_it_looks():
     assert changes("forward stark", "forward stark in:any where:any class:any",
                    "forward stark in:#x",

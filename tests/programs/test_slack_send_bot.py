@@ -267,6 +267,22 @@ def test_a_name_opens_no_code_block_and_notifies_nobody():
     assert f'> "``{SPACE}`@{SPACE}channel&lt;!here&gt;", line 1: ' in said
 
 
+@pytest.mark.parametrize("control", "\u202a\u202b\u202c\u202d\u202e"
+                         "\u2066\u2067\u2068\u2069")
+def test_nothing_turns_the_direction_of_our_words(control):
+    evil = f"a{control}stark{control}"
+    said = text(forward(7, username=evil, user=None, channel=evil, files=[
+        {"id": "F1", "name": evil}], matches=[
+            match(evil, evil, (4, 9), where="file:F1")]))
+    assert control not in said
+    assert said == (
+        f":mag: `astark` in #astark by astark\n> `astark`, line 1: a{SPACE}"
+        f"*stark*{SPACE}")
+    marks = "\u200e\u200f\u061c \u05d0 \u2064\u2070\u2029"    # as people write
+    assert marks in text(forward(7, matches=[match(
+        excerpt=marks, marked=(0, 0))]))
+
+
 def test_a_file_brings_what_is_around_the_match():
     files = [{"id": "F1", "name": "app.log"}]
     shown = text(forward(7, files=files, matches=[
