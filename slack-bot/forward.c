@@ -290,15 +290,32 @@ stop_all(struct request *request)
 	    " forwarding of yours is set.");
 }
 
+/* The user's line for a term; else for one that `list` shows so. */
+static const struct subscription *
+find_line(struct request *request, enum subscription_kind kind,
+    const char *term)
+{
+	const struct subscription *line = book_find(request->book, kind,
+	    request->user, term);
+	size_t at = 0;
+
+	if (line != NULL)
+		return line;
+	while ((line = book_next(request->book, &at, kind, request->user)) !=
+	    NULL)
+		if (words_look_alike(line->term, term))
+			return line;
+	return NULL;
+}
+
 static void
 stop_term(struct request *request, const char *term)
 {
-	const struct subscription *line = book_find(request->book,
-	    SUBSCRIPTION_FORWARD, request->user, term);
+	const struct subscription *line = find_line(request,
+	    SUBSCRIPTION_FORWARD, term);
 
 	if (line == NULL)
-		line = book_find(request->book, SUBSCRIPTION_REFUSED,
-		    request->user, term);
+		line = find_line(request, SUBSCRIPTION_REFUSED, term);
 	request_greet(request);
 	if (line != NULL) {
 		buffer_append_string(&request->reply,

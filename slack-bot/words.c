@@ -10,6 +10,7 @@
 
 #define QUOTED_CHARACTERS 80
 #define ELLIPSIS "\xe2\x80\xa6"
+#define LOOKS_LIKE_BACKTICK "\xcb\x8b"	/* a letter, U+02CB */
 
 static const struct {
 	const char *curly;
@@ -191,16 +192,11 @@ words_is_id(const char *text)
 
 /* --- as it is shown ---------------------------------------------------------*/
 
-/* What turns the direction of letters would turn our words behind it, too. */
 static void
 append_escaped(struct buffer *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
-		size_t turning = utf8_direction(text + i);
-
-		if (turning > 0)
-			i += turning - 1;
-		else if (text[i] == '&')
+		if (text[i] == '&')
 			buffer_append_string(out, "&amp;");
 		else if (text[i] == '<')
 			buffer_append_string(out, "&lt;");
@@ -226,17 +222,49 @@ find_cut(const char *text)
 	return at;
 }
 
+/* Without what would change our words behind it: a backtick would end the span,
+ * or begin one with any later one, and some turn the direction of letters. */
+static void
+append_tame(struct buffer *out, const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		size_t turning = utf8_direction(text + i);
+
+		if (turning > 0)
+			i += turning - 1;
+		else if (text[i] == '`')
+			buffer_append_string(out, LOOKS_LIKE_BACKTICK);
+		else
+			buffer_append(out, text + i, 1);
+	}
+}
+
 void
 words_quote(struct buffer *out, const char *text)
 {
 	size_t length = find_cut(text);
-	bool is_cut = text[length] != '\0';
-	const char *mark = memchr(text, '`', length) != NULL ? "\"" : "`";
+	struct buffer shown = { 0 };
 
-	buffer_append_string(out, mark);
-	append_escaped(out, text, length);
-	buffer_append_string(out, is_cut ? ELLIPSIS : "");
-	buffer_append_string(out, mark);
+	append_tame(&shown, text, length);
+	buffer_append_string(&shown, text[length] != '\0' ? ELLIPSIS : "");
+	buffer_append_string(out, "`");
+	append_escaped(out, buffer_string(&shown), shown.length);
+	buffer_append_string(out, "`");
+	buffer_free(&shown);
+}
+
+bool
+words_look_alike(const char *a, const char *b)
+{
+	struct buffer left = { 0 }, right = { 0 };
+	bool are;
+
+	append_tame(&left, a, strlen(a));
+	append_tame(&right, b, strlen(b));
+	are = strcmp(buffer_string(&left), buffer_string(&right)) == 0;
+	buffer_free(&left);
+	buffer_free(&right);
+	return are;
 }
 
 void

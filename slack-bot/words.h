@@ -36,10 +36,13 @@ void words_undo(struct buffer *out, const char *text, size_t length);
 void words_channel(struct buffer *out, const char *text, size_t length);
 
 /*
- * Append what a stranger typed so that Slack shows it as it is, in a code span
- * where that can be, cut after 80 characters.
+ * Append what a stranger typed so that Slack shows it as it is, in a code span,
+ * with what looks like a backtick for each, cut after 80 characters.
  */
 void words_quote(struct buffer *out, const char *text);
+
+/* Would two texts be quoted the same, if they were not cut? */
+bool words_look_alike(const char *a, const char *b);
 
 /* Append a saying as a line of its own, whole, and shown as it is. */
 void words_say(struct buffer *out, const char *text);

@@ -17,6 +17,7 @@ EX_USAGE, EX_TEMPFAIL, EX_CONFIG = 64, 75, 78
 QUOTES = ROOT / "examples" / "quotes.txt"
 START = 1763800000
 BOT = "U0BOT"
+LOOK = "\u02cb"     # like a backtick
 
 
 def message(seq, text, user="U1", **more):
@@ -472,6 +473,27 @@ def test_what_was_typed_calls_nobody(term):
     for reply in talk(f"forward {term}", f"forward /(/ {term}", f"stop {term}",
                       f"mute {term}", f"stop no{term}", "list"):
         assert re.findall(r"<[^>]*>", reply) == ["<@U1>"]
+
+
+@pytest.mark.parametrize("term", ["`", "a`b", "```", "`a` `b`", "``` x"])
+def test_a_term_with_backticks_leaves_the_other_lines_right(term):
+    shown = f"`{term.replace('`', LOOK)}`"
+    *said, listed, stopped = talk(
+        f"forward {term} in:#x", f"forward /{term}(/", "forward stark",
+        "list", f"stop {shown[1:-1]}")
+    assert shown in said[0] and all(
+        reply.count("`") % 2 == 0 for reply in [*said, stopped])
+    assert listed.split("\n")[1:] == [
+        f"\u2022 {shown} in `#x`", "\u2022 `stark`"]
+    assert f"stopped for {shown}" in stopped
+
+
+def test_stop_tells_terms_apart_that_are_shown_the_same():
+    """A letter that looks like a backtick, and a backtick."""
+    assert changes("forward `a b", f"forward {LOOK}a b", f"stop {LOOK}a b",
+                   f"stop {LOOK}a b")[2:] == [
+        [f"forward 2 3 U1 any any any {LOOK}a b"],
+        ["forward 1 4 U1 any any any `a b"]]
 
 
 def test_nothing_that_was_typed_turns_the_direction_of_our_words():

@@ -328,7 +328,7 @@ def test_test_counts_the_last_24_hours(journal):
     assert try_out(folder, "stark") == (
         "<@U1>! `stark` would have matched 5 of 7 messages in the last 24"
         " hours.\n\u2022 `stark one`\n\u2022 `stark two`"
-        "\n\u2022 \"stark &lt;three&gt; `x`\"")
+        "\n\u2022 `stark &lt;three&gt; \u02cbx\u02cb`")
     assert "matched 6 of 7 messages" in try_out(folder, "/stark/i")
     assert try_out(folder, "tony") == (
         "<@U1>! `tony` would have matched 0 of 7 messages in the last 24"
