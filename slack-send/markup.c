@@ -8,6 +8,7 @@
 #define FENCE "```"
 #define ZERO_WIDTH_SPACE "\xe2\x80\x8b"
 #define ELLIPSIS "\xe2\x80\xa6"
+#define LOOKS_LIKE_BACKTICK "\xcb\x8b"	/* a letter, U+02CB */
 
 static const char *const audiences[] = { "channel", "here", "everyone" };
 
@@ -222,22 +223,29 @@ markup_append_code(struct buffer *out, const char *text)
 	buffer_free(&printable);
 }
 
+/* A backtick would end the span, or begin one with any later one. */
+static void
+append_without_backticks(struct buffer *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == '`')
+			buffer_append_string(out, LOOKS_LIKE_BACKTICK);
+		else
+			buffer_append(out, text, 1);
+}
+
 void
 markup_append_term(struct buffer *out, const char *text, size_t most)
 {
-	struct buffer line = { 0 };
+	struct buffer line = { 0 }, span = { 0 };
 
-	if (strchr(text, '`') != NULL) {
-		buffer_append_string(out, "\"");
-		markup_append_line(out, text, most, false);
-		buffer_append_string(out, "\"");
-		return;
-	}
 	append_on_one_line(&line, text, most);
+	append_without_backticks(&span, buffer_string(&line));
 	buffer_append_string(out, "`");
-	markup_append_code(out, buffer_string(&line));
+	markup_append_code(out, buffer_string(&span));
 	buffer_append_string(out, "`");
 	buffer_free(&line);
+	buffer_free(&span);
 }
 
 size_t

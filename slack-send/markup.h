@@ -26,7 +26,8 @@ void markup_append_plain(struct buffer *out, const char *text, size_t most);
 /* What stands in a code block: & < > are escaped, no more. */
 void markup_append_code(struct buffer *out, const char *text);
 
-/* What somebody typed, in a code span where that can be, cut as well. */
+/* What somebody typed, in a code span, with what looks like a backtick for
+ * each, cut as well. */
 void markup_append_term(struct buffer *out, const char *text, size_t most);
 
 /* Characters of UTF-8 text. */

@@ -264,7 +264,12 @@ def test_a_forward_notifies_nobody_else(audience, form):
 def test_a_name_opens_no_code_block_and_notifies_nobody():
     said = text(forward(7, files=[{"id": "F1", "name": "```@channel<!here>"}],
                         matches=[match(where="file:F1")]))
-    assert f'> "``{SPACE}`@{SPACE}channel&lt;!here&gt;", line 1: ' in said
+    assert "> `\u02cb\u02cb\u02cb@channel&lt;!here&gt;`, line 1: " in said
+
+
+def test_a_term_with_a_backtick_leaves_the_others_right():
+    said = text(forward(7, matches=[match("a`b"), match("stark")]))
+    assert said.startswith(":mag: `a\u02cbb`, `stark` in ")
 
 
 @pytest.mark.parametrize("control", "\u202a\u202b\u202c\u202d\u202e"
