@@ -12,44 +12,32 @@
 #define SHOW "files.completeUploadExternal"
 #define SHOWN_MS 1500		/* until Slack shows a file, mostly */
 
-static void advance(void *arg);
-
-void
-lane_set_step(struct lane *lane, int64_t ms)
+static void
+tell_due(void *arg)
 {
-	timers_set(lane->sender->settings.timers, &lane->timer, ms);
+	struct lane *lane = arg;
+
+	lane->shared->due(lane, lane->shared->arg);
 }
 
-bool
-lane_is_busy(const struct lane *lane)
-{
-	return lane->call != NULL || lane->upload != NULL ||
-	    lane->doubt != NULL || lane->is_finding || lane->timer.is_set;
-}
-
-void
-lane_add(struct sender *sender, const char *channel)
+struct lane *
+lane_new(struct lane_shared *shared, const char *channel)
 {
 	struct lane *lane = xcalloc(1, sizeof *lane);
 
-	lane->sender = sender;
+	lane->shared = shared;
 	lane->channel = xstrdup(channel);
-	lane->timer = (struct timer){ .due = advance, .arg = lane };
+	lane->timer = (struct timer){ .due = tell_due, .arg = lane };
 	lane->backoff = (struct backoff){ .first_ms = LANE_PAUSE_FIRST_MS,
 	    .most_ms = SENDER_PAUSE_MOST_MS };
-	LIST_INSERT_HEAD(&sender->lanes, lane, entry);
-	sender->count++;
 	lane_set_step(lane, 0);
+	return lane;
 }
 
 void
 lane_free(struct lane *lane)
 {
-	struct sender *sender = lane->sender;
-
-	LIST_REMOVE(lane, entry);
-	sender->count--;
-	timers_cancel(sender->settings.timers, &lane->timer);
+	timers_cancel(lane->shared->settings->timers, &lane->timer);
 	if (lane->call != NULL)
 		slack_api_cancel(lane->call);
 	upload_cancel(lane->upload);
@@ -58,6 +46,19 @@ lane_free(struct lane *lane)
 	free(lane->channel);
 	free(lane->id);
 	free(lane);
+}
+
+bool
+lane_is_for(const struct lane *lane, const char *channel)
+{
+	return strcmp(lane->channel, channel) == 0;
+}
+
+bool
+lane_is_under_way(const struct lane *lane)
+{
+	return lane->call != NULL || lane->upload != NULL ||
+	    lane->doubt != NULL || lane->is_finding;
 }
 
 /* --- posts ----------------------------------------------------------------*/
@@ -69,14 +70,11 @@ take_post(const struct slack_reply *reply, void *arg)
 	const char *channel = json_string(reply->json, "channel");
 
 	lane->call = NULL;
-	if (reply->verdict != SLACK_OK) {
-		lane_take_failure(lane, reply, POST);
+	if (!lane_take_reply(lane, reply, POST))
 		return;
-	}
-	lane_count(lane, reply);
 	if (lane->is_name && channel != NULL &&
 	    channels_is_id(channel, "CGDZ")) {
-		channels_learn(lane->sender->channels, lane->channel, channel);
+		channels_learn(lane->shared->channels, lane->channel, channel);
 		free(lane->id);
 		lane->id = xstrdup(channel);
 		lane->is_name = false;
@@ -99,7 +97,7 @@ append_metadata(struct buffer *json, const struct lane *lane)
 static void
 post_text(struct lane *lane, const struct compose_post *post)
 {
-	struct sender *sender = lane->sender;
+	struct lane_shared *shared = lane->shared;
 	const char *unfurl = strcmp(lane->message.purpose,
 	    OUTBOX_REPLY_PURPOSE) == 0 ? "true" : "false";
 	struct buffer arguments = { 0 }, metadata = { 0 };
@@ -113,8 +111,8 @@ post_text(struct lane *lane, const struct compose_post *post)
 		    lane->message.thread);
 	slack_api_argument(&arguments, "unfurl_links", unfurl);
 	slack_api_argument(&arguments, "unfurl_media", unfurl);
-	lane->call = slack_api_call(sender->api, &(struct slack_request){
-		.method = POST, .token = sender->settings.token,
+	lane->call = slack_api_call(shared->api, &(struct slack_request){
+		.method = POST, .token = shared->settings->token,
 		.arguments = buffer_string(&arguments), .key = lane->id,
 	    }, take_post, lane);
 	buffer_free(&metadata);
@@ -127,7 +125,7 @@ note_uploaded(const char *file, void *arg)
 	struct lane *lane = arg;
 
 	lane_set_file(lane, file);
-	return outbox_commit(lane->sender->settings.outbox) == 0;
+	return outbox_commit(lane->shared->settings->outbox) == 0;
 }
 
 /* That a file is shown is heard at once; in which message, a moment later. */
@@ -141,22 +139,19 @@ take_upload(const struct slack_reply *reply, void *arg)
 		lane_set_step(lane, LANE_DISK_MS);
 		return;
 	}
-	if (reply->verdict != SLACK_OK) {
-		lane_take_failure(lane, reply, SHOW);
-		return;
+	if (lane_take_reply(lane, reply, SHOW)) {
+		lane->is_shown = true;
+		lane_set_step(lane, SHOWN_MS);
 	}
-	lane_count(lane, reply);
-	lane->is_shown = true;
-	lane_set_step(lane, SHOWN_MS);
 }
 
 static void
 post_file(struct lane *lane, const struct compose_post *post)
 {
-	const struct sender *sender = lane->sender;
+	const struct lane_shared *shared = lane->shared;
 
 	lane->upload = upload_start(&(struct upload_settings){
-		.api = sender->api, .token = sender->settings.token,
+		.api = shared->api, .token = shared->settings->token,
 		.channel = lane->id, .post = post,
 		.thread = lane->message.thread,
 		.uploaded = note_uploaded, .done = take_upload, .arg = lane,
@@ -167,7 +162,7 @@ post_file(struct lane *lane, const struct compose_post *post)
 static void
 send_post(struct lane *lane)
 {
-	struct outbox *outbox = lane->sender->settings.outbox;
+	struct outbox *outbox = lane->shared->settings->outbox;
 	const struct compose_post *post =
 	    &lane->compose->posts[lane->message.part];
 
@@ -218,29 +213,36 @@ take_channel(const char *id, const struct slack_reply *reply, void *arg)
 static void
 ask(struct lane *lane)
 {
-	const struct sender *sender = lane->sender;
+	const struct lane_shared *shared = lane->shared;
 	char key[OUTBOX_KEY_BYTES];
 
 	outbox_key(&lane->message, lane->message.part, key);
 	lane->doubt = doubt_ask(&(struct doubt_settings){
-		.api = sender->api, .token = sender->settings.token,
+		.api = shared->api, .token = shared->settings->token,
 		.channel = lane->id, .key = key, .file = lane->message.file,
 		.thread = lane->message.thread,
 		.done = lane_take_doubt, .arg = lane,
 	    });
 }
 
+/* Is something under way, or a step to come? */
+static bool
+is_busy(const struct lane *lane)
+{
+	return lane_is_under_way(lane) || lane->timer.is_set;
+}
+
 /* What is there to do next? */
 static void
 take_step(struct lane *lane)
 {
-	struct sender *sender = lane->sender;
+	struct lane_shared *shared = lane->shared;
 	int64_t wait_ms;
 
 	lane_note_trial(lane);
 	if (lane->id == NULL) {
 		lane->is_finding = true;
-		channels_find(sender->channels, lane->channel, take_channel,
+		channels_find(shared->channels, lane->channel, take_channel,
 		    lane);
 		return;
 	}
@@ -250,37 +252,27 @@ take_step(struct lane *lane)
 		ask(lane);
 		return;
 	}
-	wait_ms = slack_api_wait_ms(sender->api, POST, lane->id);
+	wait_ms = slack_api_wait_ms(shared->api, POST, lane->id);
 	if (wait_ms > 0)
 		lane_set_step(lane, wait_ms);
 	else
 		send_post(lane);
 }
 
-/* With more channels than lanes each message is a turn. */
-static bool
-is_to_make_room(const struct lane *lane)
+bool
+lane_advance(struct lane *lane, bool is_place_wanted)
 {
-	return lane->had_turn && lane->sender->count == SENDER_LANES_MAX;
+	if (!lane->has_message && ((is_place_wanted && lane->had_turn) ||
+	    !lane_load_message(lane)))
+		return false;
+	if (lane->has_message && !is_busy(lane))
+		take_step(lane);
+	return true;
 }
 
-static void
-advance(void *arg)
+void
+lane_reopen(struct lane *lane, bool was_token)
 {
-	struct lane *lane = arg;
-	struct sender *sender = lane->sender;
-
-	if (sender->is_stopped) {
-		lane_free(lane);
-		return;
-	}
-	if (gate_is_shut(sender->gate))
-		return;
-	if (!lane->has_message &&
-	    (is_to_make_room(lane) || !lane_load_message(lane))) {
-		lane_free(lane);
-		sender_wake(sender);
-	} else if (lane->has_message && !lane_is_busy(lane)) {
-		take_step(lane);
-	}
+	if (!is_busy(lane))
+		lane_take_token(lane, was_token);
 }

@@ -1,4 +1,5 @@
-/* The message at hand, and its content as long as there is room for it. */
+/* The message at hand, its content as long as there is room for it, and when
+ * it goes on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +9,20 @@
 
 #define CONTENT_BYTES_MAX (32 * 1024 * 1024)	/* of messages at hand */
 
-/* Room for the content of another message: those that wait for it go on. */
-static void
-wake_waiting(struct sender *sender)
+void
+lane_set_step(struct lane *lane, int64_t ms)
 {
-	struct lane *lane;
-
-	LIST_FOREACH(lane, &sender->lanes, entry) {
-		if (lane->is_hungry)
-			lane_set_step(lane, 0);
-		lane->is_hungry = false;
-	}
+	timers_set(lane->shared->settings->timers, &lane->timer, ms);
 }
 
-/* It can be had again from the outbox. */
+void
+lane_offer_room(struct lane *lane)
+{
+	if (lane->is_hungry)
+		lane_set_step(lane, 0);
+	lane->is_hungry = false;
+}
+
 void
 lane_drop_content(struct lane *lane)
 {
@@ -29,10 +30,10 @@ lane_drop_content(struct lane *lane)
 
 	compose_free(lane->compose);
 	lane->compose = NULL;
-	lane->sender->content_bytes -= lane->content_bytes;
+	lane->shared->content_bytes -= lane->content_bytes;
 	lane->content_bytes = 0;
 	if (had_some)
-		wake_waiting(lane->sender);
+		lane->shared->room(lane->shared->arg);
 }
 
 void
@@ -114,16 +115,16 @@ find_doubt(struct lane *lane)
 static bool
 has_room(struct lane *lane, const struct outbox_message *message)
 {
-	struct sender *sender = lane->sender;
+	struct lane_shared *shared = lane->shared;
 	size_t bytes = measure(message->text) + measure(message->payload) +
 	    measure(message->mrkdwn);
 
-	lane->is_hungry = sender->content_bytes > 0 &&
-	    sender->content_bytes + bytes > CONTENT_BYTES_MAX;
+	lane->is_hungry = shared->content_bytes > 0 &&
+	    shared->content_bytes + bytes > CONTENT_BYTES_MAX;
 	if (lane->is_hungry)
 		return false;
 	lane->content_bytes = bytes;
-	sender->content_bytes += bytes;
+	shared->content_bytes += bytes;
 	return true;
 }
 
@@ -132,16 +133,15 @@ compose(struct lane *lane, const struct outbox_message *message)
 {
 	if (!is_digest(lane))
 		lane->compose = compose_message(message,
-		    lane->sender->settings.may_broadcast);
+		    lane->shared->settings->may_broadcast);
 }
 
-/* Returns false where there is none; it may have to wait for room. */
 bool
 lane_load_message(struct lane *lane)
 {
 	struct outbox_message message;
 
-	if (!outbox_next(lane->sender->settings.outbox, lane->channel,
+	if (!outbox_next(lane->shared->settings->outbox, lane->channel,
 	    &message))
 		return false;
 	if (!has_room(lane, &message))
@@ -158,7 +158,7 @@ reload_content(struct lane *lane)
 {
 	struct outbox_message message;
 
-	if (!outbox_next(lane->sender->settings.outbox, lane->channel,
+	if (!outbox_next(lane->shared->settings->outbox, lane->channel,
 	    &message) || message.number != lane->message.number) {
 		lane_forget_message(lane);
 		lane_set_step(lane, 0);
@@ -174,7 +174,7 @@ reload_content(struct lane *lane)
 static bool
 summarize(struct lane *lane)
 {
-	const struct sender_settings *settings = &lane->sender->settings;
+	const struct sender_settings *settings = lane->shared->settings;
 	struct outbox_digest digest;
 
 	if (!outbox_summarize(settings->outbox, lane->message.number,
@@ -186,7 +186,6 @@ summarize(struct lane *lane)
 	return true;
 }
 
-/* Otherwise it goes on when there is room. */
 bool
 lane_has_content(struct lane *lane)
 {

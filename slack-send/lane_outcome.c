@@ -16,7 +16,7 @@ void
 lane_end_message(struct lane *lane, enum outbox_state state,
     const char *reason)
 {
-	struct outbox *outbox = lane->sender->settings.outbox;
+	struct outbox *outbox = lane->shared->settings->outbox;
 
 	outbox_end(outbox, lane->message.number, state, reason);
 	outbox_commit(outbox);	/* else with the next one that can */
@@ -29,7 +29,7 @@ lane_end_message(struct lane *lane, enum outbox_state state,
 static bool
 is_too_old(const struct lane *lane)
 {
-	int64_t give_up_ms = lane->sender->settings.give_up_ms;
+	int64_t give_up_ms = lane->shared->settings->give_up_ms;
 	int64_t tried_ms = clock_steady_ms() - lane->tried_ms;
 
 	return lane->age_ms + tried_ms > give_up_ms &&
@@ -124,9 +124,9 @@ take_refusal(struct lane *lane)
 	}
 }
 
-/* That Slack refused the token is no matter of patience. */
+/* That Slack refused it is no matter of patience. */
 void
-lane_reopen(struct lane *lane, bool was_token)
+lane_take_token(struct lane *lane, bool was_token)
 {
 	bool is_refused = lane->is_refused;
 
@@ -143,7 +143,7 @@ lane_reopen(struct lane *lane, bool was_token)
 static bool
 is_shut_by(struct lane *lane, const struct slack_reply *reply)
 {
-	if (!gate_shuts(lane->sender->gate, reply))
+	if (!gate_shuts(lane->shared->gate, reply))
 		return false;
 	lane->is_refused = true;
 	snprintf(lane->trouble, sizeof lane->trouble, "%s", reply->error);
@@ -167,10 +167,10 @@ fail(struct lane *lane, const struct slack_reply *reply, const char *method)
 	buffer_free(&words);
 }
 
-void
-lane_count(struct lane *lane, const struct slack_reply *reply)
+static void
+count(struct lane *lane, const struct slack_reply *reply)
 {
-	outbox_count(lane->sender->settings.outbox, lane->message.number,
+	outbox_count(lane->shared->settings->outbox, lane->message.number,
 	    reply->limited, reply->verdict != SLACK_OK && reply->status == 0);
 }
 
@@ -178,7 +178,7 @@ lane_count(struct lane *lane, const struct slack_reply *reply)
 static void
 put_off(struct lane *lane, const struct slack_reply *reply)
 {
-	struct outbox *outbox = lane->sender->settings.outbox;
+	struct outbox *outbox = lane->shared->settings->outbox;
 
 	outbox_put_off(outbox, lane->message.number, reply->error, 0, 0);
 	outbox_commit(outbox);
@@ -189,7 +189,7 @@ put_off(struct lane *lane, const struct slack_reply *reply)
 static void
 doubt(struct lane *lane, const struct slack_reply *reply)
 {
-	outbox_commit(lane->sender->settings.outbox);
+	outbox_commit(lane->shared->settings->outbox);
 	lane->is_in_doubt = true;
 	lane->was_answered = reply->json != NULL ||
 	    (reply->status != 0 && reply->status != 200);
@@ -197,11 +197,10 @@ doubt(struct lane *lane, const struct slack_reply *reply)
 	    LANE_DOUBT_MS : LANE_PAUSE_FIRST_MS);
 }
 
-void
-lane_take_failure(struct lane *lane, const struct slack_reply *reply,
+static void
+take_failure(struct lane *lane, const struct slack_reply *reply,
     const char *method)
 {
-	lane_count(lane, reply);
 	if (is_shut_by(lane, reply)) {
 		put_off(lane, reply);
 	} else if (reply->verdict == SLACK_IN_DOUBT) {
@@ -214,11 +213,23 @@ lane_take_failure(struct lane *lane, const struct slack_reply *reply,
 	}
 }
 
+bool
+lane_take_reply(struct lane *lane, const struct slack_reply *reply,
+    const char *method)
+{
+	bool is_done = reply->verdict == SLACK_OK;
+
+	count(lane, reply);
+	if (!is_done)
+		take_failure(lane, reply, method);
+	return is_done;
+}
+
 /* It may be in Slack, all the same: that is not found out here. */
 void
 lane_take_no_channel(struct lane *lane, const struct slack_reply *reply)
 {
-	lane_count(lane, reply);
+	count(lane, reply);
 	if (is_shut_by(lane, reply))
 		return;
 	if (reply->verdict == SLACK_NO_TARGET)
@@ -232,7 +243,7 @@ lane_set_file(struct lane *lane, const char *file)
 {
 	free((char *)lane->message.file);
 	lane->message.file = file != NULL ? xstrdup(file) : NULL;
-	outbox_note_file(lane->sender->settings.outbox, lane->message.number,
+	outbox_note_file(lane->shared->settings->outbox, lane->message.number,
 	    file);
 }
 
@@ -244,14 +255,13 @@ is_ts(const char *text)
 	return length > 0 && length < TS_BYTES_MAX && text[length] == '\0';
 }
 
-/* A post stands in Slack. */
 void
 lane_end_part(struct lane *lane, const char *ts)
 {
 	if (ts != NULL && !is_ts(ts))
 		ts = NULL;
 	lane->message.part++;
-	outbox_part_done(lane->sender->settings.outbox, lane->message.number,
+	outbox_part_done(lane->shared->settings->outbox, lane->message.number,
 	    lane->message.part, lane->id, ts);
 	if (lane->message.file != NULL)
 		lane_set_file(lane, NULL);

@@ -1,29 +1,23 @@
-/* What the sender and the parts of its lanes share: both of them. */
+/* What the parts of a lane share: it itself. */
 #ifndef SLACK_SEND_LANE_PARTS_H
 #define SLACK_SEND_LANE_PARTS_H
 
-#include <sys/queue.h>
-
 #include "backoff.h"
-#include "buffer.h"
-#include "channels.h"
 #include "compose.h"
 #include "doubt.h"
-#include "gate.h"
-#include "sender.h"
-#include "slack_api.h"
+#include "lane.h"
+#include "outbox.h"
+#include "timers.h"
 #include "upload.h"
 
 #define LANE_NO_CHANNEL ": the bot is in no channel of that name"
 #define LANE_PAUSE_FIRST_MS 1000
 #define LANE_DISK_MS 1000	/* while nothing can be noted */
 #define LANE_DOUBT_MS 3000	/* until Slack would show it at the latest */
-#define LANE_TRIED_MS 600000	/* so long is tried, however old it is */
 
-/* A channel with messages to be sent, and the first of them. */
+/* A channel, and the first of its messages. */
 struct lane {
-	LIST_ENTRY(lane) entry;
-	struct sender *sender;
+	struct lane_shared *shared;
 	char *channel;		/* as it was asked for */
 	char *id;		/* of the conversation, or NULL */
 	bool is_name;		/* that is only the name it was asked for by */
@@ -54,30 +48,6 @@ struct lane {
 	char trouble[256];	/* the last one */
 };
 
-LIST_HEAD(lanes, lane);
-
-struct sender {
-	struct sender_settings settings;
-	struct slack_api *api;
-	struct channels *channels;
-	struct lanes lanes;
-	size_t count;
-	struct buffer cursor;	/* the channel that had its turn last */
-	size_t content_bytes;
-	struct gate *gate;
-	bool is_stopped;
-};
-
-/* lane.c: a lane that begins at once, until its messages are through. */
-void lane_add(struct sender *sender, const char *channel);
-void lane_free(struct lane *lane);
-
-/* Its next step is in so many milliseconds. */
-void lane_set_step(struct lane *lane, int64_t ms);
-
-/* Is something under way, or a step to come? */
-bool lane_is_busy(const struct lane *lane);
-
 /*
  * lane_message.c: take the next message to hand. Returns false where there is
  * none; it may have to wait for room.
@@ -91,6 +61,9 @@ bool lane_has_content(struct lane *lane);
 void lane_drop_content(struct lane *lane);
 void lane_forget_message(struct lane *lane);
 
+/* Its next step is in so many milliseconds. */
+void lane_set_step(struct lane *lane, int64_t ms);
+
 /* lane_outcome.c: the message is through. */
 void lane_end_message(struct lane *lane, enum outbox_state state,
     const char *reason);
@@ -98,14 +71,12 @@ void lane_end_message(struct lane *lane, enum outbox_state state,
 /* Since when is it tried? Since now, if it was not. */
 void lane_note_trial(struct lane *lane);
 
-/* The gate is open again; was_token is as in gate.h. */
-void lane_reopen(struct lane *lane, bool was_token);
+/* The token is good; was_token is as in gate.h. */
+void lane_take_token(struct lane *lane, bool was_token);
 
-/* Note what Slack's answer says of its pace and our reach. */
-void lane_count(struct lane *lane, const struct slack_reply *reply);
-
-/* The method did not do what it was called for. */
-void lane_take_failure(struct lane *lane, const struct slack_reply *reply,
+/* What Slack answered to the method, of a post or the last step of one. Returns
+ * whether it has done that; else it is seen to what comes now. */
+bool lane_take_reply(struct lane *lane, const struct slack_reply *reply,
     const char *method);
 void lane_take_no_channel(struct lane *lane, const struct slack_reply *reply);
 

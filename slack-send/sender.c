@@ -1,10 +1,19 @@
 #include "sender.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "lane_parts.h"
+#include "buffer.h"
+#include "lane.h"
 #include "memory.h"
+
+struct sender {
+	struct sender_settings settings;
+	struct lane_shared shared;
+	struct lane *lanes[SENDER_LANES_MAX];
+	size_t count;
+	struct buffer cursor;	/* the channel that had its turn last */
+	bool is_stopped;
+};
 
 static void
 warn(const char *topic, const char *reason, void *arg)
@@ -14,47 +23,88 @@ warn(const char *topic, const char *reason, void *arg)
 	sender->settings.warn(topic, reason, sender->settings.arg);
 }
 
-static struct lane *
-find_lane(const struct sender *sender, const char *channel)
+static bool
+has_lane(const struct sender *sender, const char *channel)
 {
-	struct lane *lane;
+	for (size_t i = 0; i < sender->count; i++)
+		if (lane_is_for(sender->lanes[i], channel))
+			return true;
+	return false;
+}
 
-	LIST_FOREACH(lane, &sender->lanes, entry)
-		if (strcmp(lane->channel, channel) == 0)
-			break;
-	return lane;
+static void
+end_lane(struct sender *sender, struct lane *lane)
+{
+	size_t i = 0;
+
+	while (sender->lanes[i] != lane)
+		i++;
+	sender->lanes[i] = sender->lanes[--sender->count];
+	lane_free(lane);
+}
+
+/* With more channels than lanes each message is a turn. */
+static void
+advance(struct lane *lane, void *arg)
+{
+	struct sender *sender = arg;
+	bool is_full = sender->count == SENDER_LANES_MAX;
+
+	if (sender->is_stopped) {
+		end_lane(sender, lane);
+	} else if (!gate_is_shut(sender->shared.gate) &&
+	    !lane_advance(lane, is_full)) {
+		end_lane(sender, lane);
+		sender_wake(sender);
+	}
 }
 
 static void
 open_lanes(bool was_token, void *arg)
 {
 	const struct sender *sender = arg;
-	struct lane *lane;
 
-	LIST_FOREACH(lane, &sender->lanes, entry)
-		if (!lane_is_busy(lane))
-			lane_reopen(lane, was_token);
+	for (size_t i = 0; i < sender->count; i++)
+		lane_reopen(sender->lanes[i], was_token);
+}
+
+static void
+offer_room(void *arg)
+{
+	const struct sender *sender = arg;
+
+	for (size_t i = 0; i < sender->count; i++)
+		lane_offer_room(sender->lanes[i]);
+}
+
+static struct slack_api *
+open_api(const struct sender_settings *settings)
+{
+	int64_t give_up_ms = settings->give_up_ms;
+
+	return slack_api_new(&(struct slack_api_settings){
+		.url = settings->api_url, .ca_file = settings->ca_file,
+		.set = settings->set, .timers = settings->timers,
+		.patience_ms = give_up_ms < LANE_TRIED_MS ? give_up_ms
+		    : LANE_TRIED_MS,
+	    });
 }
 
 struct sender *
 sender_new(const struct sender_settings *settings)
 {
 	struct sender *sender = xcalloc(1, sizeof *sender);
-	int64_t give_up_ms = settings->give_up_ms;
+	struct slack_api *api = open_api(settings);
 
 	sender->settings = *settings;
-	sender->api = slack_api_new(&(struct slack_api_settings){
-		.url = settings->api_url, .ca_file = settings->ca_file,
-		.set = settings->set, .timers = settings->timers,
-		.patience_ms = give_up_ms < LANE_TRIED_MS ? give_up_ms
-		    : LANE_TRIED_MS,
-	    });
-	sender->channels = channels_new(sender->api, settings->token);
-	sender->gate = gate_new(&(struct gate_settings){
-		.api = sender->api, .timers = settings->timers,
-		.token = settings->token, .open = open_lanes,
-		.warn = warn, .arg = sender });
-	LIST_INIT(&sender->lanes);
+	sender->shared = (struct lane_shared){
+		.settings = &sender->settings, .api = api,
+		.channels = channels_new(api, settings->token),
+		.gate = gate_new(&(struct gate_settings){
+			.api = api, .timers = settings->timers,
+			.token = settings->token, .open = open_lanes,
+			.warn = warn, .arg = sender }),
+		.due = advance, .room = offer_room, .arg = sender };
 	return sender;
 }
 
@@ -63,11 +113,11 @@ sender_free(struct sender *sender)
 {
 	if (sender == NULL)
 		return;
-	gate_free(sender->gate);
-	channels_free(sender->channels);
-	while (!LIST_EMPTY(&sender->lanes))
-		lane_free(LIST_FIRST(&sender->lanes));
-	slack_api_free(sender->api);
+	gate_free(sender->shared.gate);
+	channels_free(sender->shared.channels);
+	while (sender->count > 0)
+		end_lane(sender, sender->lanes[sender->count - 1]);
+	slack_api_free(sender->shared.api);
 	buffer_free(&sender->cursor);
 	free(sender);
 }
@@ -86,7 +136,7 @@ find_next_channel(struct sender *sender)
 		    buffer_string(cursor))) != NULL) {
 			cursor->length = 0;
 			buffer_append_string(cursor, next);
-			if (find_lane(sender, buffer_string(cursor)) == NULL)
+			if (!has_lane(sender, buffer_string(cursor)))
 				return buffer_string(cursor);
 		}
 		cursor->length = 0;
@@ -101,34 +151,28 @@ sender_wake(struct sender *sender)
 
 	while (!sender->is_stopped && sender->count < SENDER_LANES_MAX &&
 	    (channel = find_next_channel(sender)) != NULL)
-		lane_add(sender, channel);
+		sender->lanes[sender->count++] = lane_new(&sender->shared,
+		    channel);
 }
 
 void
 sender_retry(struct sender *sender)
 {
-	gate_retry(sender->gate);
+	gate_retry(sender->shared.gate);
 }
 
 /* Those that have nothing under way, or will not hear of it, are let go. */
 void
 sender_stop(struct sender *sender)
 {
-	struct lane *lane = LIST_FIRST(&sender->lanes);
-
 	sender->is_stopped = true;
-	while (lane != NULL) {
-		struct lane *next = LIST_NEXT(lane, entry);
-
-		if (lane->call == NULL && lane->upload == NULL &&
-		    lane->doubt == NULL && !lane->is_finding)
-			lane_free(lane);
-		lane = next;
-	}
+	for (size_t i = sender->count; i > 0; i--)
+		if (!lane_is_under_way(sender->lanes[i - 1]))
+			end_lane(sender, sender->lanes[i - 1]);
 }
 
 bool
 sender_is_idle(const struct sender *sender)
 {
-	return LIST_EMPTY(&sender->lanes);
+	return sender->count == 0;
 }
