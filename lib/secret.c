@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <err.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,22 +29,27 @@ read_first_line(const char *variable, const char *path)
 	return line;
 }
 
+static bool
+is_set(const char *value)
+{
+	return value != NULL && *value != '\0';
+}
+
 char *
 secret_get(const char *name)
 {
-	const char *value = getenv(name);
-	char file_variable[128];
+	const char *value = getenv(name), *path;
+	char file_variable[128], *secret = NULL;
 
-	if (value != NULL && *value != '\0') {
-		char *secret = xstrdup(value);
-		unsetenv(name);
-		return secret;
-	}
 	snprintf(file_variable, sizeof file_variable, "%s_FILE", name);
-	value = getenv(file_variable);
-	if (value != NULL && *value != '\0')
-		return read_first_line(file_variable, value);
-	return NULL;
+	path = getenv(file_variable);
+	if (is_set(value))
+		secret = xstrdup(value);
+	else if (is_set(path))
+		secret = read_first_line(file_variable, path);
+	unsetenv(name);
+	unsetenv(file_variable);
+	return secret;
 }
 
 char *

@@ -5,8 +5,8 @@
 /*
  * The value of the environment variable `name`, or else the first line of the
  * file that `name`_FILE names; NULL where neither is set. The caller frees it.
- * Exits EX_CONFIG where the file cannot be read. The variable is unset, so
- * that no child inherits it.
+ * Exits EX_CONFIG where the file cannot be read. Both variables are unset, so
+ * that no child inherits them.
  */
 char *secret_get(const char *name);
 

@@ -424,10 +424,17 @@ def test_scanner_is_given_no_secret(journal, tmp_path):
     program = tmp_path / "scanner"
     program.write_text(f"#!/bin/sh\nenv > {shown}\ncat >/dev/null\n")
     program.chmod(0o755)
-    answer("test x", "--journal", journal(came("x")), "--scanner", program,
-           env={"GIPHY_API_KEY": KEY, "SECRET_WEAPON": "hulksmash"})
-    assert KEY not in shown.read_text()
-    assert "hulksmash" not in shown.read_text()
+    secret = tmp_path / "weapon"
+    secret.write_text("hulksmash\n")
+    for env in ({"GIPHY_API_KEY": KEY, "SECRET_WEAPON": "hulksmash",
+                 "GIPHY_API_KEY_FILE": str(secret)},
+                {"SECRET_WEAPON_FILE": str(secret)}):
+        answer("test x", "--journal", journal(came("x")), "--scanner",
+               program, env=env)
+        environment = shown.read_text()
+        assert "PATH=" in environment
+        for word in (KEY, "hulksmash", "GIPHY", "WEAPON"):
+            assert word not in environment
 
 
 # -- status
