@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,12 +36,30 @@ static const struct command commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
+/* What people say, too, and help does not. */
+static const struct {
+	const char *word;
+	const char *meant;
+} others[] = {
+	{ "unmute", "talk" },
+};
+
+static bool
+is_word(const char *name, const char *word, size_t length)
+{
+	return strlen(name) == length && strncasecmp(name, word, length) == 0;
+}
+
 const struct command *
 commands_find(const char *word, size_t length)
 {
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (is_word(others[i].word, word, length)) {
+			word = others[i].meant;
+			length = strlen(word);
+		}
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (strlen(commands[i].name) == length &&
-		    strncasecmp(commands[i].name, word, length) == 0)
+		if (is_word(commands[i].name, word, length))
 			return &commands[i];
 	return NULL;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "commands.h"
 #include "stats_file.h"
@@ -91,6 +92,15 @@ looks_like_regex(const char *term)
 	return term[0] == '^' || term[length - 1] == '$';
 }
 
+/* As in `in: #builds stark`. */
+static bool
+looks_like_option(const char *term)
+{
+	return strncmp(term, "in: ", 4) == 0 ||
+	    strncmp(term, "where: ", 7) == 0 ||
+	    strncmp(term, "class: ", 7) == 0;
+}
+
 /* How the term is taken: nobody shall wonder why nothing comes. */
 static void
 append_meaning(struct buffer *reply, const char *term)
@@ -101,6 +111,9 @@ append_meaning(struct buffer *reply, const char *term)
 		return;
 	}
 	buffer_append_string(reply, ": what holds it, just as it stands here");
+	if (looks_like_option(term))
+		buffer_append_string(reply, " (no blank would stand behind the"
+		    " colon of an option)");
 	if (looks_like_regex(term))
 		buffer_append_string(reply, " (a regular expression would stand"
 		    " between slashes)");
@@ -281,7 +294,7 @@ stop_all(struct request *request)
 	request_greet(request);
 	length = request->reply.length;
 	buffer_append_string(&request->reply, "your forwarding is stopped"
-	    " for");
+	    " for:");
 	if (stop_all_of(request, SUBSCRIPTION_FORWARD) +
 	    stop_all_of(request, SUBSCRIPTION_REFUSED) > 0)
 		return;
@@ -316,11 +329,16 @@ stop_term(struct request *request, const char *term)
 
 	if (line == NULL)
 		line = find_line(request, SUBSCRIPTION_REFUSED, term);
+	if (line == NULL && strcasecmp(term, "all") == 0) {
+		stop_all(request);
+		return;
+	}
 	request_greet(request);
 	if (line != NULL) {
 		buffer_append_string(&request->reply,
 		    "your forwarding is stopped for ");
 		stop_line(request, line);
+		buffer_append_string(&request->reply, ".");
 		return;
 	}
 	buffer_append_string(&request->reply,

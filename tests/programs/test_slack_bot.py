@@ -571,11 +571,38 @@ def test_stop_says_whether_others_are_subscribed():
         say(6, "stop a", user="U2")])
     assert replies[2:] == [
         "<@U1>! your forwarding is stopped for `a`, other users are still"
-        " subscribed to it",
+        " subscribed to it.",
         "<@U1>! you sure? No forwarding found for `a`. `list` shows yours.",
         "<@U2>! your forwarding is stopped for `a`, no one else is subscribed"
-        " to it",
+        " to it.",
         "<@U2>! you sure? No forwarding found for `a`. `list` shows yours."]
+
+
+@pytest.mark.parametrize("words", ["stop all", "STOP All ", "stop `all`"])
+def test_stop_all_stops_all_but_where_that_is_a_term(words):
+    ended = [f"forward {seq} 3 U1 any any any {term}"
+             for seq, term in ((1, "a"), (2, "b"))]
+    assert changes("forward a", "forward b", words)[2] == ended
+    assert changes("forward a", "forward all", "stop all", "stop all")[2:] == [
+        ["forward 2 3 U1 any any any all"], ["forward 1 4 U1 any any any a"]]
+    assert "nothing to stop" in talk(words)[0]
+
+
+def test_unmute_means_talk():
+    muted, _, talked = run([say(1, "mute"), say(2, "help"),
+                            say(3, "Unmute")])
+    assert muted["subscriptions"] == ["mute 1 - U1 -"]
+    assert talked["subscriptions"] == ["mute 1 3 U1 -"]
+    assert talked["command"]["name"] == "talk"
+
+
+@pytest.mark.parametrize("term, is_told", [
+    ("in: stark", True), ("class: danger stark", True), ("where: x", True),
+    ("in:", False), ("logged in: yes", False), ("within: x", False)])
+def test_who_meant_an_option_is_told_how(term, is_told):
+    reply, = talk(f"forward {term}")
+    assert f"`{term}`" in reply
+    assert ("no blank would stand behind the colon" in reply) == is_told
 
 
 def test_stop_alone_stops_all_of_the_user():
@@ -586,7 +613,7 @@ def test_stop_alone_stops_all_of_the_user():
     assert answers[3]["subscriptions"] == [
         "forward 1 4 U1 any any any a", "forward 3 4 U1 any any any b"]
     assert answers[3]["command"]["reply"] == (
-        "<@U1>! your forwarding is stopped for"
+        "<@U1>! your forwarding is stopped for:"
         "\n\u2022 `a`, no one else is subscribed to it"
         "\n\u2022 `b`, other users are still subscribed to it")
     assert "there was nothing to stop" in answers[4]["command"]["reply"]
