@@ -52,7 +52,7 @@ WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*
 	$(BUILD)/www/bootstrap.min.css
 
 # Most tests wait for something: several at once take half the time.
-WORKERS = 3
+WORKERS = 6
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 SHARED = -n $(WORKERS) --dist loadgroup
 
