@@ -11,11 +11,24 @@
 #define USER_BYTES_MAX 64
 #define PLACES_MAX 5		/* that a forward shows */
 #define TERMS_MAX 10
+#define MARKS_MAX 20		/* on a line */
 #define TERM_CHARACTERS 80
 #define EXCERPT_CHARACTERS 300
 #define NAME_CHARACTERS 80
 #define BLANKS " \t\r\n"
 #define JOINER "\xe2\x80\x8b"	/* a border of words that nobody sees */
+
+/* A match in its excerpt. */
+struct mark {
+	size_t start;
+	size_t end;
+};
+
+/* Those on one line, in order. */
+struct marks {
+	struct mark all[MARKS_MAX];
+	size_t count;
+};
 
 /* A forward in the making. */
 struct forward {
@@ -167,31 +180,67 @@ is_in_code(const char *excerpt, size_t start, size_t end)
 	return is_open && strchr(excerpt + end, '`') != NULL;
 }
 
-/* The match in bold, where that can be told from what is around it. */
-static void
-append_excerpt(struct forward *forward, const cJSON *match,
-    const char *excerpt)
+/* Where the match stands in its excerpt; nowhere is 0 to 0. */
+static struct mark
+read_mark(const cJSON *match, size_t length)
 {
 	const cJSON *marked = json_get(match, "marked");
-	const cJSON *first = cJSON_GetArrayItem(marked, 0);
-	const cJSON *last = cJSON_GetArrayItem(marked, 1);
-	size_t length = strlen(excerpt), start, end;
-	struct buffer *out = &forward->places;
+	double start = cJSON_GetNumberValue(cJSON_GetArrayItem(marked, 0));
+	double end = cJSON_GetNumberValue(cJSON_GetArrayItem(marked, 1));
 
-	start = cJSON_IsNumber(first) && first->valuedouble >= 0 &&
-	    first->valuedouble < (double)length ? (size_t)first->valuedouble
-	    : 0;
-	end = cJSON_IsNumber(last) && last->valuedouble > (double)start &&
-	    last->valuedouble <= (double)length ? (size_t)last->valuedouble
-	    : start;
-	if (end == start || memchr(excerpt + start, '*', end - start) != NULL ||
-	    is_in_code(excerpt, start, end)) {
-		append_piece(out, excerpt, length, false);
+	if (!(start < (double)length && end > start && end <= (double)length))
+		return (struct mark){ 0 };
+	return (struct mark){ start > 0 ? (size_t)start : 0, (size_t)end };
+}
+
+/* Keep them in order; what overlaps or touches is one. */
+static void
+add_mark(struct marks *marks, struct mark mark)
+{
+	size_t at = marks->count, from;
+
+	if (mark.end == 0 || marks->count == MARKS_MAX)
 		return;
+	while (at > 0 && marks->all[at - 1].end >= mark.start)
+		at--;
+	for (from = at; from < marks->count &&
+	    marks->all[from].start <= mark.end; from++) {
+		if (marks->all[from].start < mark.start)
+			mark.start = marks->all[from].start;
+		if (marks->all[from].end > mark.end)
+			mark.end = marks->all[from].end;
 	}
-	append_piece(out, excerpt, start, false);
-	append_piece(out, excerpt + start, end - start, true);
-	append_piece(out, excerpt + end, length - end, false);
+	memmove(marks->all + at + 1, marks->all + from,
+	    (marks->count - from) * sizeof *marks->all);
+	marks->all[at] = mark;
+	marks->count = marks->count + 1 - (from - at);
+}
+
+/* Can bold be told from what is around it? */
+static bool
+is_markable(const char *excerpt, const struct mark *mark)
+{
+	return memchr(excerpt + mark->start, '*', mark->end - mark->start) ==
+	    NULL && !is_in_code(excerpt, mark->start, mark->end);
+}
+
+static void
+append_excerpt(struct buffer *out, const char *excerpt,
+    const struct marks *marks)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < marks->count; i++) {
+		const struct mark *mark = &marks->all[i];
+
+		if (!is_markable(excerpt, mark))
+			continue;
+		append_piece(out, excerpt + at, mark->start - at, false);
+		append_piece(out, excerpt + mark->start,
+		    mark->end - mark->start, true);
+		at = mark->end;
+	}
+	append_piece(out, excerpt + at, strlen(excerpt) - at, false);
 }
 
 /* What is around the match: it stands on the first one of its text, which may
@@ -227,17 +276,55 @@ take_around(struct forward *forward, const cJSON *match)
 		name_place(&forward->around_name, forward, where);
 }
 
-static void
-add_place(struct forward *forward, const cJSON *match)
+static bool
+is_equal(const char *a, const char *b)
 {
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Do both stand on one line, which people see the same of? */
+static bool
+is_same_line(const cJSON *a, const cJSON *b)
+{
+	return cJSON_Compare(json_get(a, "line"), json_get(b, "line"), true) &&
+	    is_equal(json_string(a, "where"), json_string(b, "where")) &&
+	    is_equal(json_string(a, "excerpt"), json_string(b, "excerpt"));
+}
+
+/* The marks of all the user's matches on that line; false where one of those
+ * before shows it already. */
+static bool
+find_marks(const struct forward *forward, size_t place, size_t length,
+    struct marks *marks)
+{
+	const struct interest *mine = forward->interests.all;
+	const cJSON *match = mine[place].match;
+
+	for (size_t i = 0; i < forward->interests.count; i++) {
+		if (i != place && !is_same_line(mine[i].match, match))
+			continue;
+		if (i < place)
+			return false;
+		add_mark(marks, read_mark(mine[i].match, length));
+	}
+	return true;
+}
+
+static void
+add_place(struct forward *forward, size_t place)
+{
+	const cJSON *match = forward->interests.all[place].match;
 	const char *excerpt = json_string(match, "excerpt");
+	struct marks marks = { 0 };
 
 	take_around(forward, match);
-	if (excerpt == NULL || forward->place_count++ >= PLACES_MAX)
+	if (excerpt == NULL ||
+	    !find_marks(forward, place, strlen(excerpt), &marks) ||
+	    forward->place_count++ >= PLACES_MAX)
 		return;
 	buffer_append_string(&forward->places, "\n> ");
 	append_where(forward, match);
-	append_excerpt(forward, match, excerpt);
+	append_excerpt(&forward->places, excerpt, &marks);
 	if (forward->plain.length == 0)
 		buffer_append_string(&forward->plain, excerpt);
 }
@@ -353,7 +440,7 @@ read_for(const struct reading *reading, const char *user, int64_t due_us)
 
 	for (size_t i = 0; i < forward.interests.count; i++) {
 		add_term(&forward, forward.interests.all[i].match);
-		add_place(&forward, forward.interests.all[i].match);
+		add_place(&forward, i);
 	}
 	if (forward.term_count > 0) {
 		record_integer(record, RECORD_SEQ, &seq);

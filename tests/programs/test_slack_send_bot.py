@@ -169,7 +169,7 @@ def test_all_that_matched_makes_one_forward():
     shown = text(forward(7, matches=found))
     assert shown.startswith(":mag: `stark`, `/st?rk/` in ")
     assert "tony" not in shown and "deploy" not in shown
-    assert shown.count("\n> ") == 3
+    assert shown.count("\n> ") == 1
     shown = text(forward(7, matches=found, **{"class": "danger"}))
     assert "`deploy`" in shown
 
@@ -235,6 +235,31 @@ def test_without_a_seq_each_record_is_forwarded(path):      # noqa: F811
 def test_the_match_is_marked_where_it_can_be(excerpt, marked, shown):
     said = text(forward(7, matches=[match("t", excerpt, marked)]))
     assert said.split("\n> ")[1] == shown
+
+
+@pytest.mark.parametrize("marks, shown", [
+    ([(0, 1), (4, 5)], "*a* b *c* d"), ([(4, 5), (0, 1)], "*a* b *c* d"),
+    ([(0, 3), (2, 5)], "*a b c* d"), ([(0, 7), (2, 3)], "*a b c d*"),
+    ([(2, 3), (0, 7)], "*a b c d*"), ([(0, 1), (1, 3)], "*a b* c d"),
+    ([(4, 5), (0, 1), (1, 4)], "*a b c* d"), ([(2, 3), (2, 3)], "a *b* c d"),
+    ([(0, 1), (4, 5), (2, 3), (6, 7)], "*a* *b* *c* *d*"),
+    ([(2, 3), (9, 99)], "a *b* c d"),
+    ([(n % 7, n % 7 + 1) for n in range(0, 100)], "*a b c d*")])
+def test_a_line_stands_there_once_with_all_its_matches(marks, shown):
+    said = text(forward(7, matches=[
+        match(f"t{number}", "a b c d", mark)
+        for number, mark in enumerate(marks)]))
+    assert said.replace(SPACE, "").split("\n> ")[1:] == [shown]
+
+
+def test_lines_that_say_the_same_are_told_apart():
+    said = text(forward(7, matches=[
+        match(), match("now", marked=(15, 18)), match(line=2),
+        match(where="file:F1"), match(excerpt="stark", marked=(0, 5)),
+        match("x", users=(BO,), marked=(0, 5))]))
+    assert said.replace(SPACE, "").split("\n> ")[1:] == [
+        "where is *stark* *now*", "where is *stark* now",
+        "`a file`, line 1: where is *stark* now", "*stark*"]
 
 
 @pytest.mark.parametrize("audience", ["channel", "here", "everyone"])
