@@ -56,7 +56,7 @@ VARIANTS = {
         " answered.",
         "conservation: a stage that is stopped and then killed as hung (a mere"
         " kill -9 seldom finds a line that is not answered yet), or poison",
-        [("keep/keeper.c",
+        [("keep/keeper_life.c",
           "	timers_cancel(keeper->timers, &keeper->patience);\n"
           "	window_rewind(keeper->window);\n",
           "	timers_cancel(keeper->timers, &keeper->patience);\n"
@@ -68,7 +68,7 @@ VARIANTS = {
         "Passes the unfinished last answer of a dead stage on, and the"
         " whole one behind it.",
         "integrity: a stage that dies within an answer (poison.py: half)",
-        [("keep/keeper.c",
+        [("keep/keeper_life.c",
           "	buffer_free(&keeper->unfinished);\n"
           "	timers_cancel(keeper->timers, &keeper->patience);\n",
           "	buffer_append(downstream_lines(keeper->downstream),\n"
