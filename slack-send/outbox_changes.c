@@ -215,7 +215,7 @@ outbox_apply_add(struct outbox *outbox, const struct outbox_message *message)
 	if (insert(outbox, &added, &number) == -1)
 		return -1;
 	return added.digest != 0 && is_forward(&added)
-	    ? outbox_fold(outbox, added.digest) : 0;
+	    ? outbox_fold(outbox, added.digest, number) : 0;
 }
 
 /* --- sending ----------------------------------------------------------------*/

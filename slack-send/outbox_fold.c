@@ -5,29 +5,37 @@
 
 #include "outbox_parts.h"
 
-#define ROWS_MAX 1000		/* of a digest, beside those that count */
+#define ROWS_MAX 1000		/* of a digest, and a few */
 #define FORWARDS " AND purpose = '" OUTBOX_FORWARD_PURPOSE "'"
+
+/* Counting the rows costs more than a new one: it is done at one in 16, by no
+ * pattern, as many users may take turns. */
+static bool
+is_time_to_count(int64_t number)
+{
+	return ((uint64_t)number * UINT64_C(0x9e3779b97f4a7c15)) >> 60 == 0;
+}
+
+static int
+count_surplus(struct outbox *outbox, int64_t digest, int64_t *surplus)
+{
+	static const char sql[] = "SELECT count(*) - ?2 FROM message"
+	    " WHERE digest = ?1 AND state IN ('gathered', 'failed')";
+	sqlite3_stmt *find = store_use(outbox->store, sql);
+
+	sqlite3_bind_int64(find, 1, digest);
+	sqlite3_bind_int64(find, 2, ROWS_MAX);
+	return store_number(outbox->store, find, surplus, 0);
+}
 
 /* The oldest behind those that a digest begins with. */
 static int
 find_victim(struct outbox *outbox, int64_t digest, int64_t *number)
 {
-	static const char count[] = "SELECT count(*) FROM (SELECT 1"
-	    " FROM message WHERE digest = ?1"
-	    " AND state IN ('gathered', 'failed') LIMIT ?2)";
 	static const char sql[] = "SELECT number" OUTBOX_CARRIED FORWARDS
 	    " AND messages IS NULL ORDER BY number LIMIT 1 OFFSET ?2";
-	sqlite3_stmt *find = store_use(outbox->store, count);
-	int64_t rows;
+	sqlite3_stmt *find = store_use(outbox->store, sql);
 
-	*number = 0;
-	sqlite3_bind_int64(find, 1, digest);
-	sqlite3_bind_int64(find, 2, ROWS_MAX + 1);
-	if (store_number(outbox->store, find, &rows, 0) == -1)
-		return -1;
-	if (rows <= ROWS_MAX)
-		return 0;
-	find = store_use(outbox->store, sql);
 	sqlite3_bind_int64(find, 1, digest);
 	sqlite3_bind_int64(find, 2, OUTBOX_ENDS);
 	return store_number(outbox->store, find, number, 0);
@@ -81,10 +89,12 @@ count_in(struct outbox *outbox, int64_t counting, int64_t victim)
 	return 0;
 }
 
-int
-outbox_fold(struct outbox *outbox, int64_t digest)
+/* Returns 1 where that was done, 0 where there is none to fold, or -1. */
+static int
+fold_one(struct outbox *outbox, int64_t digest)
 {
 	int64_t victim, counting;
+	int result;
 
 	if (find_victim(outbox, digest, &victim) == -1)
 		return -1;
@@ -92,8 +102,24 @@ outbox_fold(struct outbox *outbox, int64_t digest)
 		return 0;
 	if (find_counting(outbox, digest, victim, &counting) == -1)
 		return -1;
-	return counting == 0 ? begin_counting(outbox, victim)
+	result = counting == 0 ? begin_counting(outbox, victim)
 	    : count_in(outbox, counting, victim);
+	return result == -1 ? -1 : 1;
+}
+
+int
+outbox_fold(struct outbox *outbox, int64_t digest, int64_t number)
+{
+	int64_t surplus;
+	int result = 1;
+
+	if (!is_time_to_count(number))
+		return 0;
+	if (count_surplus(outbox, digest, &surplus) == -1)
+		return -1;
+	while (surplus-- > 0 && result == 1)
+		result = fold_one(outbox, digest);
+	return result == -1 ? -1 : 0;
 }
 
 int

@@ -99,11 +99,11 @@ int outbox_choose_held(struct outbox *outbox,
     const struct outbox_message *message, int64_t *digest);
 
 /*
- * A forward was gathered into the digest: where that carries too many, the
- * oldest in its middle is counted with its like, and its row given up. Returns
- * 0, or -1.
+ * A forward with that number was gathered into the digest: where that carries
+ * too many, the oldest in its middle are counted with their like, and their
+ * rows given up, now or with one of the next. Returns 0, or -1.
  */
-int outbox_fold(struct outbox *outbox, int64_t digest);
+int outbox_fold(struct outbox *outbox, int64_t digest, int64_t number);
 
 /* Is the forward, or a later one to its user, counted so? All before that came
  * before it. 1, 0, or -1. */
