@@ -5,6 +5,7 @@
  *	stage		the loop: lines in, the outbox, lines out
  *	intake		a line, held until what it asks for is safe
  *	relay		what a record asks for
+ *	reply, forward	what the bot says, and what people subscribed to
  *	compose		how that looks in Slack
  *	markup, pretty	text and JSON as Slack shows them
  *	outbox		messages and what became of them, digests

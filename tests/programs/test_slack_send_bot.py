@@ -382,7 +382,8 @@ def test_others_and_answers_do_not_wait_for_a_digest(slack, path,   # noqa: F811
         sender.pass_on(answer(20, to=ADA), forward(21, users=(BO,)),
                        message(22, channel=CHANNEL))
         wait_for(lambda: len(slack.posts()) == 3)
-        assert states(path) == {"held": 1, "gathered": 19, "sent": 3}
+        wait_for(lambda: states(path) == {
+            "held": 1, "gathered": 19, "sent": 3})
         assert sender.end() == 0
     assert states(path)["held"] == 1
 
@@ -441,8 +442,9 @@ def test_who_mutes_gets_nothing_more(slack, path, start):   # noqa: F811
     with start() as sender:
         sender.pass_many([forward(seq) for seq in range(1, 11)])
         sender.pass_on(changes(11, f"mute 11 - {ADA} -"), held(12))
-        wait_for(lambda: len(slack.posts()) == 5)
-        assert states(path) == {"sent": 5, "held": 1, "gathered": 6}
+        wait_for(lambda: states(path) == {
+            "sent": 5, "held": 1, "gathered": 6})
+        assert len(slack.posts()) == 5
         sender.pass_on(changes(13, f"mute 11 13 {ADA} -"))
         wait_for(lambda: len(slack.posts()) == 6)
     assert "6 more matches" in slack.posts()[-1]["text"]
