@@ -21,8 +21,8 @@ VARIANTS = {
         " counts since the last snapshot die with it.",
         "conservation in stats: kill -9 of stats under load",
         [("stats/ledger.c",
-          "	while (store(ledger) == -1) {\n",
-          "	while (false && store(ledger) == -1) {\n")]),
+          "	if (store(ledger) == -1) {\n",
+          "	if (false && store(ledger) == -1) {\n")]),
 
     "reader-acks-first": Variant(
         "slack-reader",
@@ -102,13 +102,13 @@ VARIANTS = {
         "Swaps the first two answers of each second batch.",
         "order: no fault is needed, events of one channel close together",
         [("lib/record_loop.c",
-          "	return output_flush(&loop->out) == 0",
+          "	return answers->length == 0 ||",
           "	static struct buffer swapped;\n"
           "	static unsigned number;\n"
-          "	const char *data = loop->out.data;\n"
-          "	const char *end = data + loop->out.length;\n"
+          "	const char *data = answers->data;\n"
+          "	const char *end = data + answers->length;\n"
           "	const char *one = (char *)memchr(data, '\\n',\n"
-          "	    loop->out.length) + 1;\n"
+          "	    answers->length) + 1;\n"
           "	const char *two = memchr(one, '\\n', (size_t)(end - one));\n"
           "\n"
           "	if (two != NULL && number++ % 2 == 1) {\n"
@@ -116,9 +116,9 @@ VARIANTS = {
           "		swapped.length = 0;\n"
           "		buffer_append(&swapped, one, (size_t)(two - one));\n"
           "		buffer_append(&swapped, data, (size_t)(one - data));\n"
-          "		memcpy(loop->out.data, swapped.data, swapped.length);\n"
+          "		memcpy(answers->data, swapped.data, swapped.length);\n"
           "	}\n"
-          "	return output_flush(&loop->out) == 0"),
+          "	return answers->length == 0 ||"),
          ("lib/record_loop.c",
           "#include <stdio.h>\n",
           "#include <stdio.h>\n#include <string.h>\n")]),
@@ -128,6 +128,6 @@ VARIANTS = {
         "Answers before the subscriptions are on disk.",
         "whom records are for: kill -9 of slack-bot while people talk to it",
         [("slack-bot/main.c",
-          "	while (book_commit(slack_bot->bot.book) == -1) {\n",
-          "	while (false && book_commit(slack_bot->bot.book) == -1) {\n")]),
+          "	return book_commit(slack_bot->bot.book);\n",
+          "	return false ? book_commit(slack_bot->bot.book) : 0;\n")]),
 }
