@@ -3,7 +3,7 @@
  * answers their records, and sends it as fast as Slack allows.
  *
  *	stage		the loop: lines in, the outbox, lines out
- *	intake		a line, held until what it asks for is safe
+ *	orders		what lines ask for, held until that is safe
  *	relay		what a record asks for
  *	reply, forward	what the bot says, and what people subscribed to
  *	compose		how that looks in Slack

@@ -126,7 +126,8 @@ int
 outbox_is_folded(struct outbox *outbox, const struct outbox_message *message)
 {
 	static const char sql[] = "SELECT 1 FROM message"
-	    " WHERE channel = ?1" FORWARDS " AND messages IS NOT NULL AND seq >= ?2 LIMIT 1";
+	    " WHERE channel = ?1" FORWARDS " AND messages IS NOT NULL"
+	    " AND seq >= ?2 LIMIT 1";
 	sqlite3_stmt *find = store_use(outbox->store, sql);
 	int64_t found;
 

@@ -15,6 +15,7 @@
 #include "intake.h"
 #include "kept.h"
 #include "memory.h"
+#include "orders.h"
 #include "output.h"
 #include "reports.h"
 #include "sender.h"
@@ -35,6 +36,7 @@ struct stage {
 	struct reports *reports;	/* NULL: without an inbox */
 	struct sender *sender;		/* NULL: without a token */
 	struct downstream *downstream;
+	struct orders *orders;
 	struct intake *intake;
 
 	int set;
@@ -210,7 +212,7 @@ wait_for_room(struct stage *stage)
 	if (!stage->retry.is_set)
 		timers_set(stage->timers, &stage->retry,
 		    patience_ms / 2 < RETRY_MS ? patience_ms / 2 : RETRY_MS);
-	if (!intake_is_unsafe(stage->intake)) {
+	if (!orders_are_unsafe(stage->orders)) {
 		stage->trouble_ms = 0;
 		return EX_OK;
 	}
@@ -228,7 +230,7 @@ commit(struct stage *stage)
 		return wait_for_room(stage);
 	if (outbox_commit(stage->outbox) == -1)
 		return wait_for_room(stage);
-	intake_note_commit(stage->intake);
+	orders_note_commit(stage->orders);
 	stage->trouble_ms = 0;
 	return EX_OK;
 }
@@ -248,7 +250,7 @@ write_answers(struct stage *stage)
 {
 	if (stage->is_output_broken)
 		return output_failure(EPIPE);
-	if (intake_is_unsafe(stage->intake))
+	if (orders_are_unsafe(stage->orders))
 		return EX_OK;
 	return downstream_write(stage->downstream) == 0 ? EX_OK
 	    : output_failure(errno);
@@ -266,7 +268,7 @@ watch_records(struct stage *stage)
 	if (!stage->is_closed)
 		events_watch(stage->set, &stage->output,
 		    downstream_is_empty(stage->downstream) ||
-		    intake_is_unsafe(stage->intake) ? 0 : EPOLLOUT);
+		    orders_are_unsafe(stage->orders) ? 0 : EPOLLOUT);
 	stage->may_read = stage->input.is_always_ready;
 }
 
@@ -301,7 +303,7 @@ look_for_end(struct stage *stage)
 	if (signals_want_stop())
 		intake_stop(stage->intake);
 	if (stage->is_closed || !intake_is_done(stage->intake) ||
-	    intake_is_unsafe(stage->intake) ||
+	    orders_are_unsafe(stage->orders) ||
 	    !downstream_is_empty(stage->downstream))
 		return EX_OK;
 	stage->is_closed = true;
@@ -428,8 +430,9 @@ prepare(struct stage *stage)
 
 	open_events(stage);
 	stage->downstream = downstream_new();
-	stage->intake = intake_new(stage->outbox, stage->downstream,
+	stage->orders = orders_new(stage->outbox, stage->downstream,
 	    settings->may_broadcast);
+	stage->intake = intake_new(orders_taker(stage->orders));
 	if (settings->inbox != NULL)
 		stage->reports = reports_new(settings->inbox, stage->set,
 		    stage->timers, stage->outbox);
@@ -450,6 +453,7 @@ release(struct stage *stage)
 	sender_free(stage->sender);
 	reports_free(stage->reports);
 	intake_free(stage->intake);
+	orders_free(stage->orders);
 	downstream_free(stage->downstream);
 	if (stage->signals.fd != -1)
 		close(stage->signals.fd);

@@ -16,6 +16,7 @@
 #include "connections.h"
 #include "downstream.h"
 #include "events.h"
+#include "feed.h"
 #include "health.h"
 #include "http.h"
 #include "intake.h"
@@ -46,6 +47,7 @@ struct server {
 	struct totals *totals;
 	struct ring *ring;
 	struct downstream *downstream;
+	struct feed *feed;
 	struct intake *intake;
 	struct viewers *viewers;
 	struct outbox_view *outbox;
@@ -392,8 +394,9 @@ server_new(struct server_options *options,
 	server->ring = ring_new(options->backlog, options->backlog_bytes,
 	    options->is_counted);
 	server->downstream = downstream_new();
-	server->intake = intake_new(server->ring, server->downstream,
+	server->feed = feed_new(server->ring, server->downstream,
 	    options->is_counted);
+	server->intake = intake_new(feed_taker(server->feed));
 	server->assets = assets_load(options->www);
 	server->totals = totals_new(options->totals);
 	server->viewers = open_viewers(server);
@@ -431,6 +434,7 @@ server_free(struct server *server)
 	assets_free(server->assets);
 	auth_free(server->auth);
 	intake_free(server->intake);
+	feed_free(server->feed);
 	downstream_free(server->downstream);
 	ring_free(server->ring);
 	free(server);
@@ -562,8 +566,7 @@ is_finished(const struct server *server)
 static bool
 has_work(const struct server *server)
 {
-	return (intake_has_lines(server->intake) &&
-	    !downstream_is_full(server->downstream)) ||
+	return intake_has_work(server->intake) ||
 	    (server->input.is_always_ready &&
 	    intake_wants_input(server->intake)) ||
 	    server->is_answer_due;

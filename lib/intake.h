@@ -1,18 +1,27 @@
-/* Standard input: each line is looked at and passed on, held until the outbox
- * has what it asks for. */
-#ifndef SLACK_SEND_INTAKE_H
-#define SLACK_SEND_INTAKE_H
+/*
+ * Standard input of a program that waits for more than that: its lines are
+ * taken as far as there is room for what becomes of them.
+ */
+#ifndef LIB_INTAKE_H
+#define LIB_INTAKE_H
 
 #include <stdbool.h>
 
-#include "downstream.h"
-#include "outbox.h"
+#include "line_reader.h"
+
+/* Who takes the lines. */
+struct taker {
+	void (*take)(const struct line *line, void *arg);
+
+	/* Is there room for what another line becomes? */
+	bool (*has_room)(void *arg);
+	void *arg;
+};
 
 struct intake;
 
-/* All is borrowed. Exits EX_IOERR where standard input is closed. */
-struct intake *intake_new(struct outbox *outbox,
-    struct downstream *downstream, bool may_broadcast);
+/* Exits EX_IOERR where standard input is closed. */
+struct intake *intake_new(struct taker taker);
 void intake_free(struct intake *intake);
 
 /*
@@ -25,14 +34,10 @@ int intake_run(struct intake *intake, bool may_read);
 /* Read no more; what was read is still taken, but for an unfinished line. */
 void intake_stop(struct intake *intake);
 
-/* Must the outbox commit before what is in downstream may leave? */
-bool intake_is_unsafe(const struct intake *intake);
-void intake_note_commit(struct intake *intake);
-
 /* Does it want to read, once it may? */
 bool intake_wants_input(const struct intake *intake);
 
-/* Are there lines left that it has room for now? */
+/* Are there lines left that there is room for now? */
 bool intake_has_work(const struct intake *intake);
 
 /* Has all that was read been taken, and will nothing more be read? */
