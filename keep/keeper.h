@@ -21,8 +21,8 @@ struct keeper_options {
 /*
  * Returns the exit status: EX_OK when all is answered, however the stage ended
  * then; that of a stage which a restart cannot help; EX_IOERR, EX_SOFTWARE or
- * EX_UNAVAILABLE with the reason reported. Ends the program by TERM or INT where that was asked for, and by
- * PIPE where nobody reads the answers.
+ * EX_UNAVAILABLE with the reason reported. Ends the program by TERM or INT
+ * where that was asked for, and by PIPE where nobody reads the answers.
  */
 int keeper_run(const struct keeper_options *options);
 

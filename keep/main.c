@@ -17,8 +17,8 @@
 
 #define MIB INT64_C(1048576)
 
-enum { BYTES = 'b', BEGIN_LINE = 'B', DEAD_LETTERS = 'd', HANG = 'h', NAME = 'n', STATUS = 's',
-	WHOLE_LINES = 'l', WINDOW = 'w' };
+enum { BYTES = 'b', BEGIN_LINE = 'B', DEAD_LETTERS = 'd', HANG = 'h',
+	NAME = 'n', STATUS = 's', WHOLE_LINES = 'l', WINDOW = 'w' };
 
 static const struct program_option option_list[] = {
 	{ "name", NAME, "NAME", "of the stage (default: that of COMMAND)" },
@@ -36,7 +36,8 @@ static const struct program program = {
 	.name = "keep",
 	.synopsis = "[--name NAME] [--window BYTES] [--hang SECONDS]"
 	    " [--dead-letters FILE] [--dead-letter-bytes BYTES]"
-	    " [--status FILE] [--begin-line] [--whole-lines] -- COMMAND [ARGUMENT ...]",
+	    " [--status FILE] [--begin-line] [--whole-lines]"
+	    " -- COMMAND [ARGUMENT ...]",
 	.purpose = "Run a stage that answers each line with one, and start it"
 	    " again when it dies, with the lines that it has not answered.",
 	.example = "keep --name scanner -- scanner < day.ndjson",

@@ -47,9 +47,9 @@ struct filter {
 /*
  * Pass standard input to standard output through the filter until the input
  * ends. Returns an exit status: 0, EX_IOERR with the reason reported, or
- * EX_TEMPFAIL where commit failed for so long that answers were held back. Where TERM or INT asked for the
- * end, signals_want_stop is true afterwards; the caller releases what it has
- * and ends by signals_die.
+ * EX_TEMPFAIL where commit failed for longer than answers may wait. Where TERM
+ * or INT asked for the end, signals_want_stop is true afterwards; the caller
+ * releases what it has and ends by signals_die.
  */
 int record_loop(const struct filter *filter, void *arg);
 

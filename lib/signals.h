@@ -7,8 +7,8 @@
 
 /*
  * From here on TERM, INT and HUP are noted (INT only if the caller of the
- * program did not choose to ignore it); PIPE and XFSZ are ignored. They are held back
- * except in signals_poll, so no request slips by before a wait.
+ * program did not choose to ignore it); PIPE and XFSZ are ignored. They are
+ * held back except in signals_poll, so no request slips by before a wait.
  */
 void signals_catch(void);
 

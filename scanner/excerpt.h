@@ -19,7 +19,7 @@ struct marked {
  * fits, cut at character borders, control bytes as blanks, what is not UTF-8
  * as question marks. Of a match that is too long, its beginning.
  */
-struct marked excerpt_append(struct buffer *out, const char *bytes, size_t length,
-    size_t start, size_t end);
+struct marked excerpt_append(struct buffer *out, const char *bytes,
+    size_t length, size_t start, size_t end);
 
 #endif

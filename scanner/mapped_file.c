@@ -98,8 +98,8 @@ map_file(int fd, struct mapped_file *file)
 }
 
 int
-mapped_file_open(const char *directory, const char *name, struct mapped_file *file,
-    const char **reason)
+mapped_file_open(const char *directory, const char *name,
+    struct mapped_file *file, const char **reason)
 {
 	*file = (struct mapped_file){ 0 };
 	if (!is_plain_name(name)) {

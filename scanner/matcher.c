@@ -209,6 +209,8 @@ matcher_find(struct matcher *matcher, const char *text, size_t length,
 {
 	struct search search = { matcher->places, places };
 
-	return matcher->database == NULL || hs_scan(matcher->database, text, (unsigned)length, 0,
+	if (matcher->database == NULL)
+		return 0;
+	return hs_scan(matcher->database, text, (unsigned)length, 0,
 	    matcher->scratch, take_hit, &search) == HS_SUCCESS ? 0 : -1;
 }

@@ -471,8 +471,8 @@ open_door(struct live *live)
 	    .seen = live->seen, .ids = live->inbox_ids, .timers = live->timers,
 	    .identity = live->identity, .directory = live->directory,
 	    .channels = live->options->channels,
-	    .noticed = notice_event, .accepted = accept_arrival, .refused = refuse_arrival,
-	    .reopened = reopen, .arg = live });
+	    .noticed = notice_event, .accepted = accept_arrival,
+	    .refused = refuse_arrival, .reopened = reopen, .arg = live });
 }
 
 static void

@@ -62,8 +62,8 @@ static const struct program program = {
 	.name = "slack-send",
 	.synopsis = "--outbox FILE [--inbox SOCKET] [--digest-after SECONDS]"
 	    " [--dashboard URL] [--give-up-after SECONDS] [--keep-days N]"
-	    " [--outbox-max N] [--ca-file FILE] [--status FILE] [--drain] [--replay-dead |"
-	    " --check] | --dry-run",
+	    " [--outbox-max N] [--ca-file FILE] [--status FILE] [--drain]"
+	    " [--replay-dead | --check] | --dry-run",
 	.purpose = "Send what services want to be said in Slack, from"
 	    " api_message records, at the pace that Slack allows; pass all"
 	    " records on.",

@@ -36,7 +36,8 @@ struct server;
 
 /*
  * Bind and prepare all there is; standard input and output are taken over, as
- * is the TLS context. The options stay borrowed, the credentials do not. Exits where that fails.
+ * is the TLS context. The options stay borrowed, the credentials do not. Exits
+ * where that fails.
  */
 struct server *server_new(struct server_options *options,
     const struct credentials *credentials);
