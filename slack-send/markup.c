@@ -258,18 +258,26 @@ markup_count(const char *text)
 	return count;
 }
 
+/* Up to that end and with it; 0 where it is not there, or too far away. */
+static size_t
+measure_to(const char *text, char end, size_t most)
+{
+	const char *found = memchr(text, end, strnlen(text, most));
+
+	return found != NULL ? (size_t)(found - text) + 1 : 0;
+}
+
 /* Bytes that are not to be cut: an entity, a <...>, a fence, a character. */
 static size_t
 measure_unit(const char *text)
 {
-	size_t length = 1;
+	size_t length = *text == '&' ? measure_to(text, ';', 5)
+	    : *text == '<' ? measure_to(text, '>', 11)
+	    : strncmp(text, FENCE, 3) == 0 ? 3 : 0;
 
-	if (strncmp(text, FENCE, 3) == 0)
-		return 3;
-	if (*text == '&' && strcspn(text, ";") <= 4)
-		return strcspn(text, ";") + 1;
-	if (*text == '<' && strcspn(text, ">") <= 10)
-		return strcspn(text, ">") + 1;
+	if (length > 0)
+		return length;
+	length = 1;
 	while (((unsigned char)text[length] & 0xc0) == 0x80)
 		length++;
 	return length;

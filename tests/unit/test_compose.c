@@ -203,6 +203,22 @@ cuts_no_entity_and_no_character(void **state)
 	}
 }
 
+/* As in the address of a gif. */
+static void
+cuts_nothing_behind_the_end(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t length;
+	} cases[] = { { "a&b\0c;", 3 }, { "a<b\0c>", 3 }, { "&\0;", 1 },
+	    { "<\0>", 1 }, { "a&amp;", 6 }, { "<!here>", 7 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(markup_cut(cases[i].text, 100),
+		    cases[i].length);
+}
+
 static void
 closes_and_reopens_code(void **state)
 {
@@ -619,6 +635,7 @@ main(void)
 		cmocka_unit_test(calls_a_channel_where_it_may),
 		cmocka_unit_test(cuts_long_texts_between_lines),
 		cmocka_unit_test(cuts_no_entity_and_no_character),
+		cmocka_unit_test(cuts_nothing_behind_the_end),
 		cmocka_unit_test(closes_and_reopens_code),
 		cmocka_unit_test(sends_what_is_too_long_as_a_file),
 		cmocka_unit_test(sends_long_payloads_as_files),
