@@ -19,6 +19,7 @@
 #define FIELDS_MAX 8
 #define WORD_BYTES_MAX 255
 #define LINES_MAX 100000	/* that a file may have */
+#define UNTIL_S_MAX (INT64_MAX / 1000000)	/* is counted in microseconds */
 
 /* The fields of a line behind its kind; the last one is the rest of it. */
 static const struct {
@@ -140,7 +141,8 @@ parse_fields(struct subscription *line, char **fields)
 	if (line->kind != SUBSCRIPTION_MUTE)
 		return parse_forward(line, fields);
 	line->until_s = parse_number(fields[3], "0");
-	return line->until_s == -1 ? "UNTIL is a number or -" : NULL;
+	return line->until_s == -1 ? "UNTIL is a number or -"
+	    : line->until_s > UNTIL_S_MAX ? "UNTIL is too far away" : NULL;
 }
 
 /* Read what stands in text, which is cut up. */

@@ -29,6 +29,7 @@ prints_what_it_parsed(void **state)
 		"forward 41 50 U1 C1 files danger /a  b/i",
 		"refused 9 - U1 builds text any /(a+)+$/",
 		"mute 5 - U1 1763800000", "mute 5 7 U1 -",
+		"mute 5 - U1 9223372036854",
 		"job 8 - U1 C1 1763800000.000100 test a b",
 		"job 8 - U1 C1 - gif cats",
 	};
@@ -60,6 +61,7 @@ refuses_what_is_no_line(void **state)
 		"forward 41 - U1 any nowhere any a",
 		"forward 41 -  any any any a",
 		"forward 41 - U1 any any blue a", "mute 5 - U1 soon", "seq",
+		"mute 5 - U1 9223372036855",
 		"forward 41 - U1 any any any a\tb", "forward 1 - U1 any any any \xff",
 	};
 
