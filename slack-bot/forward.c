@@ -135,6 +135,15 @@ confirm(struct request *request, struct wish *wish)
 	append_mute(request);
 }
 
+/* What stands already takes no more room. */
+static bool
+may_add(struct request *request, struct wish *wish, struct buffer *complaint)
+{
+	return book_find(request->book, SUBSCRIPTION_FORWARD, request->user,
+	    buffer_string(&wish->term)) != NULL ||
+	    has_room(request, complaint);
+}
+
 /* A forward that stands already is replaced, unless it is the same. */
 static void
 subscribe(struct request *request, struct wish *wish)
@@ -144,24 +153,17 @@ subscribe(struct request *request, struct wish *wish)
 	    SUBSCRIPTION_FORWARD, request->user, term);
 	const struct subscription *refused = book_find(request->book,
 	    SUBSCRIPTION_REFUSED, request->user, term);
-	struct buffer complaint = { 0 };
 
-	if (known == NULL && !has_room(request, &complaint)) {
-		refuse(request, "forward", term, buffer_string(&complaint));
-	} else {
-		if (refused != NULL)
-			book_end(request->book, refused);
-		if (known != NULL && !is_as_wished(known, wish))
-			book_end(request->book, known);
-		if (known == NULL || !is_as_wished(known, wish))
-			book_add(request->book, (struct subscription){
-				.kind = SUBSCRIPTION_FORWARD,
-				.user = request->user, .in = find_in(wish),
-				.where = wish->where, .class = wish->class,
-				.term = term });
-		confirm(request, wish);
-	}
-	buffer_free(&complaint);
+	if (refused != NULL)
+		book_end(request->book, refused);
+	if (known != NULL && !is_as_wished(known, wish))
+		book_end(request->book, known);
+	if (known == NULL || !is_as_wished(known, wish))
+		book_add(request->book, (struct subscription){
+			.kind = SUBSCRIPTION_FORWARD, .user = request->user,
+			.in = find_in(wish), .where = wish->where,
+			.class = wish->class, .term = term });
+	confirm(request, wish);
 }
 
 void
@@ -175,6 +177,7 @@ forward_answer(struct request *request)
 		return;
 	}
 	if (wish_read(&wish, request->rest, &complaint) &&
+	    may_add(request, &wish, &complaint) &&
 	    wish_is_bearable(&wish, &complaint))
 		subscribe(request, &wish);
 	else
