@@ -1,34 +1,17 @@
 #include "forward.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "interests.h"
+#include "marks.h"
 #include "markup.h"
-#include "memory.h"
 
 #define USER_BYTES_MAX 64
 #define PLACES_MAX 5		/* that a forward shows */
 #define TERMS_MAX 10
-#define MARKS_MAX 20		/* on a line */
 #define TERM_CHARACTERS 80
-#define EXCERPT_CHARACTERS 300
 #define NAME_CHARACTERS 80
-#define BLANKS " \t\r\n"
-#define JOINER "\xe2\x80\x8b"	/* a border of words that nobody sees */
-
-/* A match in its excerpt. */
-struct mark {
-	size_t start;
-	size_t end;
-};
-
-/* Those on one line, in order. */
-struct marks {
-	struct mark all[MARKS_MAX];
-	size_t count;
-};
 
 /* A forward in the making. */
 struct forward {
@@ -148,101 +131,6 @@ append_where(struct forward *forward, const cJSON *match)
 	buffer_free(&name);
 }
 
-/* One line of it; a blank at an end stays, outside of the marks: Slack takes no
- * others for bold. */
-static void
-append_piece(struct buffer *out, const char *text, size_t length,
-    bool is_match)
-{
-	char *piece = xstrndup(text, length);
-	bool is_blank = piece[strspn(piece, BLANKS)] == '\0';
-
-	if (length > 0 && strchr(BLANKS, text[0]) != NULL)
-		buffer_append(out, " ", 1);
-	if (is_match && !is_blank)
-		buffer_append_string(out, JOINER "*");
-	markup_append_line(out, piece, EXCERPT_CHARACTERS, false);
-	if (is_match && !is_blank)
-		buffer_append_string(out, "*" JOINER);
-	if (!is_blank && strchr(BLANKS, text[length - 1]) != NULL)
-		buffer_append(out, " ", 1);
-	free(piece);
-}
-
-/* Within `code` stars are nothing but stars. */
-static bool
-is_in_code(const char *excerpt, size_t start, size_t end)
-{
-	bool is_open = false;
-
-	for (size_t i = 0; i < start; i++)
-		is_open ^= excerpt[i] == '`';
-	return is_open && strchr(excerpt + end, '`') != NULL;
-}
-
-/* Where the match stands in its excerpt; nowhere is 0 to 0. */
-static struct mark
-read_mark(const cJSON *match, size_t length)
-{
-	const cJSON *marked = json_get(match, "marked");
-	double start = cJSON_GetNumberValue(cJSON_GetArrayItem(marked, 0));
-	double end = cJSON_GetNumberValue(cJSON_GetArrayItem(marked, 1));
-
-	if (!(start < (double)length && end > start && end <= (double)length))
-		return (struct mark){ 0 };
-	return (struct mark){ start > 0 ? (size_t)start : 0, (size_t)end };
-}
-
-/* Keep them in order; what overlaps or touches is one. */
-static void
-add_mark(struct marks *marks, struct mark mark)
-{
-	size_t at = marks->count, from;
-
-	if (mark.end == 0 || marks->count == MARKS_MAX)
-		return;
-	while (at > 0 && marks->all[at - 1].end >= mark.start)
-		at--;
-	for (from = at; from < marks->count &&
-	    marks->all[from].start <= mark.end; from++) {
-		if (marks->all[from].start < mark.start)
-			mark.start = marks->all[from].start;
-		if (marks->all[from].end > mark.end)
-			mark.end = marks->all[from].end;
-	}
-	memmove(marks->all + at + 1, marks->all + from,
-	    (marks->count - from) * sizeof *marks->all);
-	marks->all[at] = mark;
-	marks->count = marks->count + 1 - (from - at);
-}
-
-/* Can bold be told from what is around it? */
-static bool
-is_markable(const char *excerpt, const struct mark *mark)
-{
-	return memchr(excerpt + mark->start, '*', mark->end - mark->start) ==
-	    NULL && !is_in_code(excerpt, mark->start, mark->end);
-}
-
-static void
-append_excerpt(struct buffer *out, const char *excerpt,
-    const struct marks *marks)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < marks->count; i++) {
-		const struct mark *mark = &marks->all[i];
-
-		if (!is_markable(excerpt, mark))
-			continue;
-		append_piece(out, excerpt + at, mark->start - at, false);
-		append_piece(out, excerpt + mark->start,
-		    mark->end - mark->start, true);
-		at = mark->end;
-	}
-	append_piece(out, excerpt + at, strlen(excerpt) - at, false);
-}
-
 /* What is around the match: it stands on the first one of its text, which may
  * be somebody else's. */
 static const char *
@@ -305,7 +193,7 @@ find_marks(const struct forward *forward, size_t place, size_t length,
 			continue;
 		if (i < place)
 			return false;
-		add_mark(marks, read_mark(mine[i].match, length));
+		marks_add(marks, mine[i].match, length);
 	}
 	return true;
 }
@@ -324,7 +212,7 @@ add_place(struct forward *forward, size_t place)
 		return;
 	buffer_append_string(&forward->places, "\n> ");
 	append_where(forward, match);
-	append_excerpt(&forward->places, excerpt, &marks);
+	marks_append(&forward->places, excerpt, &marks);
 	if (forward->plain.length == 0)
 		buffer_append_string(&forward->plain, excerpt);
 }
