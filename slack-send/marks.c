@@ -11,6 +11,8 @@
 #define EXCERPT_CHARACTERS 300
 #define BLANKS " \t\r\n"
 #define JOINER "\xe2\x80\x8b"	/* a border of words that nobody sees */
+#define DIGITS "0123456789"
+#define EMOJI_LETTERS "abcdefghijklmnopqrstuvwxyz" DIGITS "_+'-"
 
 /* One line of it; a blank at an end stays, outside of the marks: Slack takes no
  * others for bold. */
@@ -42,6 +44,26 @@ is_in_code(const char *excerpt, size_t start, size_t end)
 	for (size_t i = 0; i < start; i++)
 		is_open ^= excerpt[i] == '`';
 	return is_open && strchr(excerpt + end, '`') != NULL;
+}
+
+static bool
+is_emoji_letter(char letter)
+{
+	return letter != '\0' && strchr(EMOJI_LETTERS, letter) != NULL;
+}
+
+/* Is it within a :name:, which Slack would show as letters then? Digits alone
+ * are rather a time, or the line of a file. */
+static bool
+is_in_emoji(const char *excerpt, size_t at)
+{
+	size_t start = at;
+
+	while (start > 0 && is_emoji_letter(excerpt[start - 1]))
+		start--;
+	return start > 0 && excerpt[start - 1] == ':' &&
+	    excerpt[start + strspn(excerpt + start, DIGITS)] != ':' &&
+	    excerpt[start + strspn(excerpt + start, EMOJI_LETTERS)] == ':';
 }
 
 /* Where the match stands in its excerpt; nowhere is 0 to 0. */
@@ -85,7 +107,9 @@ static bool
 is_markable(const char *excerpt, const struct mark *mark)
 {
 	return memchr(excerpt + mark->start, '*', mark->end - mark->start) ==
-	    NULL && !is_in_code(excerpt, mark->start, mark->end);
+	    NULL && !is_in_code(excerpt, mark->start, mark->end) &&
+	    !is_in_emoji(excerpt, mark->start) &&
+	    !is_in_emoji(excerpt, mark->end);
 }
 
 void

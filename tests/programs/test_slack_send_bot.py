@@ -231,6 +231,15 @@ def test_without_a_seq_each_record_is_forwarded(path):      # noqa: F811
     ("run `make stark` now", (10, 15), "run `make stark` now"),
     ("`a` stark `b`", (4, 9), f"`a` {SPACE}*stark*{SPACE} `b`"),
     ("it`s stark", (5, 10), f"it`s {SPACE}*stark*{SPACE}"),
+    (":warning: low", (1, 8), ":warning: low"),
+    ("low :warning:", (2, 8), "low :warning:"),
+    (":a::warning:", (6, 12), ":a::warning:"),
+    (":warning: low", (0, 9), f"{SPACE}*:warning:*{SPACE} low"),
+    (":warning: low", (10, 13), f":warning: {SPACE}*low*{SPACE}"),
+    (":x::warning:", (3, 12), f":x:{SPACE}*:warning:*{SPACE}"),
+    (":a warning:", (3, 10), f":a {SPACE}*warning*{SPACE}:"),
+    ("main.c:12: no", (7, 9), f"main.c:{SPACE}*12*{SPACE}: no"),
+    ("10:30:15", (3, 5), f"10:{SPACE}*30*{SPACE}:15"),
     ("<b> & c", (4, 5), f"&lt;b&gt; {SPACE}*&amp;*{SPACE} c")])
 def test_the_match_is_marked_where_it_can_be(excerpt, marked, shown):
     said = text(forward(7, matches=[match("t", excerpt, marked)]))
