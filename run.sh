@@ -864,8 +864,12 @@ start_fake_slack() {
 	SLACK_APP_TOKEN=$(find_word app) SLACK_BOT_TOKEN=$(find_word bot)
 	host=${SLACK_API_URL#http://}
 	fetch_options="--insecure-hosts ${host%%/*}"
+	control=$(find_word control_url)
 	say "to speak in the made-up Slack:" \
-		"curl -s $(find_word control_url) -d '{\"do\":\"send\",\"text\":\":x: hello\"}'"
+		"curl -s $control -d '{\"do\":\"send\",\"text\":\":x: hello\"}'"
+	say "to the bot in it:" \
+		"curl -s $control -d '{\"do\":\"send\",\"text\":\"<@$(find_word bot_user)> help\"}'"
+	say "all that it said there: curl -s $control/posts | jq -r '.posts[].text'"
 }
 
 find_word() { # NAME

@@ -545,6 +545,14 @@ def test_the_live_demo_runs_by_itself_and_leaves_nobody_behind(tmp_path):
                  "a downloaded file")
         wait_for(lambda: counts()["replied_msg_count"], 30,
                  "an answer to who talks to the bot")
+        order = re.search(r"to the bot in it: .*-d '(.*)'\n",
+                          pipeline.said()).group(1)
+        with urllib.request.urlopen(url, order.encode()) as done:
+            assert json.load(done)["ok"]
+        shown = re.search(r"said there: curl -s (\S+)", pipeline.said())
+        wait_for(lambda: "<@U0HUMAN001>! This is what I can do" in
+                 urllib.request.urlopen(shown.group(1)).read().decode(), 30,
+                 "an answer to what it told to say")
         fake, = find_children(pipeline.run.pid, "fake_slack.py")
         stop(pipeline)
         assert not pathlib.Path(f"/proc/{fake}").exists()
