@@ -108,6 +108,14 @@ class Reader:
             assert time.monotonic() < end, (members, found[-3:], self.said)
             time.sleep(0.02)
 
+    def wait_journal(self, count, timeout=15):
+        """Until it holds so many records; what Slack's history has may come
+        behind what is said now."""
+        end = time.monotonic() + timeout
+        while len(self.journal) < count:
+            assert time.monotonic() < end, (self.journal, self.said)
+            time.sleep(0.02)
+
     @property
     def tells(self):
         """The words of the status file."""
@@ -622,6 +630,7 @@ def test_a_torn_line_is_set_aside(reader):
     reader.wait_said("torn")
     reader.slack.send("new")
     reader.wait_records(1, text="new")
+    reader.wait_journal(4)
     numbers = [record["seq"] for record in reader.journal]
     assert numbers == sorted(set(numbers)) and len(numbers) == 4
 
