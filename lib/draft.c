@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -16,6 +17,18 @@ struct draft {
 	int fd;
 	int error;	/* the first, as errno has it */
 };
+
+bool
+draft_may_replace(const char *path)
+{
+	struct stat status;
+
+	if (lstat(path, &status) == -1 || S_ISREG(status.st_mode) ||
+	    S_ISLNK(status.st_mode))
+		return true;
+	errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+	return false;
+}
 
 struct draft *
 draft_new(const char *path)
@@ -81,6 +94,8 @@ draft_finish(struct draft *draft, bool is_durable)
 		if (is_durable)
 			check(draft, fsync(draft->fd));
 		check(draft, close(draft->fd));
+		if (draft->error == 0 && !draft_may_replace(draft->path))
+			draft->error = errno;
 		if (draft->error == 0)
 			check(draft, rename(draft->beside, draft->path));
 		if (draft->error != 0)

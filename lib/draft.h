@@ -7,6 +7,12 @@
 
 struct draft;
 
+/*
+ * May a file take the place of what is there, if anything is? A device would
+ * be gone for all. Sets errno where it may not.
+ */
+bool draft_may_replace(const char *path);
+
 /* Begin what will take the place of the file; failures show at the end. */
 struct draft *draft_new(const char *path);
 void draft_write(struct draft *draft, const char *bytes, size_t length);

@@ -66,7 +66,8 @@ read_file(struct book *book)
 {
 	size_t bad;
 
-	if (subscriptions_read(&book->table, book->path, &bad) == -1 ||
+	if (!draft_may_replace(book->path) ||
+	    subscriptions_read(&book->table, book->path, &bad) == -1 ||
 	    (bad > 0 && keep_damaged(book->path) == -1))
 		return -1;
 	book->is_dirty = bad > 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "draft.h"
 #include "clock.h"
 #include "memory.h"
 #include "program.h"
@@ -174,7 +175,8 @@ snapshot_save(const char *path, const struct counters *counters)
 	buffer_printf(&beside, "%s.new", path);
 	if (text == NULL)
 		errno = ENOMEM;
-	else if (write_durably(buffer_string(&beside), text) == 0)
+	else if (draft_may_replace(path) &&
+	    write_durably(buffer_string(&beside), text) == 0)
 		status = rename(buffer_string(&beside), path);
 	error = errno;
 	buffer_free(&beside);
