@@ -25,10 +25,19 @@ term_is_regex(const char *term)
 	return count_flags(term) >= 0;
 }
 
+/* Phones make quotes curly, as they like: any kind stands for all. */
+#define SINGLE_QUOTES "['\xe2\x80\x98\xe2\x80\x99\xe2\x80\x9a\xe2\x80\x9b]"
+#define DOUBLE_QUOTES "[\"\xe2\x80\x9c\xe2\x80\x9d\xe2\x80\x9e\xe2\x80\x9f]"
+
 static void
 append_literal(struct buffer *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '"') {
+			buffer_append_string(out, *text == '"' ? DOUBLE_QUOTES
+			    : SINGLE_QUOTES);
+			continue;
+		}
 		if (strchr("\\^$.[]|()?*+{}", *text) != NULL)
 			buffer_append(out, "\\", 1);
 		buffer_append(out, text, 1);

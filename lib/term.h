@@ -1,6 +1,7 @@
 /*
  * What people subscribe to, as they type it: `/regex/` and `/regex/i` are
- * regular expressions, anything else is looked for as it stands.
+ * regular expressions, anything else is looked for as it stands, but that a
+ * straight quote stands for curly ones, too.
  */
 #ifndef LIB_TERM_H
 #define LIB_TERM_H

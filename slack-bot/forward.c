@@ -101,6 +101,14 @@ looks_like_option(const char *term)
 	    strncmp(term, "class: ", 7) == 0;
 }
 
+static bool
+is_in_quotes(const char *term)
+{
+	size_t length = strlen(term);
+
+	return length > 2 && term[0] == '"' && term[length - 1] == '"';
+}
+
 /* How the term is taken: nobody shall wonder why nothing comes. */
 static void
 append_meaning(struct buffer *reply, const char *term)
@@ -114,6 +122,8 @@ append_meaning(struct buffer *reply, const char *term)
 	if (looks_like_option(term))
 		buffer_append_string(reply, " (no blank would stand behind the"
 		    " colon of an option)");
+	if (is_in_quotes(term))
+		buffer_append_string(reply, " (the quotes, too)");
 	if (looks_like_regex(term))
 		buffer_append_string(reply, " (a regular expression would stand"
 		    " between slashes)");

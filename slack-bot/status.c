@@ -117,8 +117,8 @@ append_counts(struct request *request, const cJSON *stats)
 		append_since(&request->reply, first);
 	buffer_printf(&request->reply, ", %.1f records a second in the last"
 	    " minute", find_number(stats, "rate_1m"));
-	buffer_printf(&request->reply, "; %.0f danger, %.0f warning, %.0f"
-	    " success; %.0f answer%s, %.0f forward%s.",
+	buffer_printf(&request->reply, "; of all records %.0f danger, %.0f"
+	    " warning, %.0f success; %.0f answer%s, %.0f forward%s.",
 	    find_number(classes, "danger"), find_number(classes, "warning"),
 	    find_number(classes, "success"), replies, find_ending(replies),
 	    forwards, find_ending(forwards));

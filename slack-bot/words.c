@@ -42,11 +42,14 @@ static const struct {
 	{ "\xc2\xa0", " " },		/* no-break space */
 	{ "\xe2\x80\xaf", " " },	/* a narrow one */
 	{ "\xe3\x80\x80", " " },	/* ideographic space */
+	{ "\xd8\x9c", "" },		/* marks of direction */
+	{ "\xe2\x80\x8e", "" },
+	{ "\xe2\x80\x8f", "" },
 	{ "\xe2\x80\x8b", "" },	/* zero width space */
 	{ "\xe2\x81\xa0", "" },	/* word joiner */
 	{ "\xef\xbb\xbf", "" },	/* byte order mark */
 };
-#define BLANK_STARTS "\xc2\xe2\xe3\xef"
+#define BLANK_STARTS "\xc2\xd8\xe2\xe3\xef"
 
 /* Take the blank that starts there; returns its bytes, 0 where none is. */
 static size_t

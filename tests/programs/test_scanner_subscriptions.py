@@ -130,6 +130,17 @@ def test_a_file_newer_than_the_records_changes_nothing(table):
     assert not any("held" in answer for answer in answers)
 
 
+def test_quotes_may_be_curly(table):
+    path = table(forward(0, "U1", "can't"), forward(0, "U2", '"id":7'),
+                 forward(0, "U3", "/it's/"))
+    texts = ("I can't", "I can\u2019t", "I can\u2018t", "I cant",
+             '{"id":7}', "\u201cid\u201d:7", "id:7", "it's", "it\u2019s")
+    answers = scan(path, *(message(seq, text)
+                           for seq, text in enumerate(texts, 1)))
+    assert told(answers) == [["U1"], ["U1"], ["U1"], [], ["U2"], ["U2"], [],
+                             ["U3"], []]
+
+
 def test_without_a_seq_what_stands_is_in_force(table):
     record = {"type": "message", "text": "stark", "user": "W9"}
     path = table(forward(3, "U1", "stark", end=5), forward(90, "U2", "stark"))

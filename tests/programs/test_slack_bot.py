@@ -358,6 +358,7 @@ def test_the_secret_word_may_be_in_a_file_and_no_command(tmp_path):
     ("`a` `b`", "any any any `a` `b`"), ("`", "any any any `"),
     ("\u201cstark\u201d", 'any any any "stark"'),
     ("it\u2019s", "any any any it's"),
+    ("\u200fstark\u200e in:#b\u200e", "b any any stark"),
     ("a &lt;b&gt; &amp;amp;", "any any any a <b> &amp;"),
     ("<http://x.com|x.com>", "any any any x.com"),
     ("<https://x.com/a?b=1&amp;c>", "any any any https://x.com/a?b=1&c"),

@@ -458,8 +458,8 @@ def test_status_tells_how_ultron_is(tmp_path):
     assert re.sub(r"<!date\^\d+\^[^|]*\|([^>]*)>", r"\1", reply) == (
         "<@U1>! Slack: `live` since 2026-11-23 08:00 UTC, 2 connections."
         "\n12345 messages since 2026-11-22 10:00 UTC, 2.2 records a second in"
-        " the last minute; 3 danger, 0 warning, 12 success; 4 answers, 1"
-        " forward."
+        " the last minute; of all records 3 danger, 0 warning, 12 success;"
+        " 4 answers, 1 forward."
         "\nTo Slack: 3 messages to be sent, the oldest since 2026-11-23 09:00 UTC."
         "\nThe last error: `scanner`, `bad &lt;file&gt;`, in record 9."
         "\n<https://ultron.example/?a=1|All of it is on the dashboard>")

@@ -178,6 +178,11 @@ makes_expressions_of_terms(void **state)
 	(void)state;
 	expect_expression("stark", "stark");
 	expect_expression("a.b (c)", "a\\.b \\(c\\)");
+	expect_expression("it's", "it['\xe2\x80\x98\xe2\x80\x99\xe2\x80\x9a"
+	    "\xe2\x80\x9b]s");
+	expect_expression("\"", "[\"\xe2\x80\x9c\xe2\x80\x9d\xe2\x80\x9e"
+	    "\xe2\x80\x9f]");
+	expect_expression("/\"/", "\"");
 	expect_expression("/var/log", "/var/log");
 	expect_expression("/a.b/", "a.b");
 	expect_expression("/a/b/i", "(?i)a/b");
