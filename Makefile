@@ -51,8 +51,10 @@ BOOTSTRAP = /usr/share/javascript/bootstrap5/css/bootstrap.min.css
 WWW = $(patsubst ws-broadcast/www/%,$(BUILD)/www/%,$(wildcard ws-broadcast/www/*)) \
 	$(BUILD)/www/bootstrap.min.css
 
-# Most tests wait for something: several at once take half the time.
+# Most tests wait for something: several at once take half the time. Browsers
+# have more to do.
 WORKERS = 6
+BROWSERS = 3
 PYTEST = /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
 SHARED = -n $(WORKERS) --dist loadgroup
 
@@ -127,7 +129,8 @@ check: all build/chaos.so
 	ULTRON_BIN=build/asan/bin $(PYTEST) $(SHARED) tests/programs
 	@echo 'judge: seeds 20261122 and $(DICE)'
 	ULTRON_JUDGE_SEED=$(DICE) $(PYTEST) $(SHARED) tests/judge
-	$(PYTEST) $(SHARED) --ignore tests/judge tests
+	$(PYTEST) $(SHARED) -n $(BROWSERS) tests/browser
+	$(PYTEST) $(SHARED) --ignore tests/judge --ignore tests/browser tests
 
 # How long to torment the pipeline, and by which dice; none: one of its own.
 MINUTES = 30
