@@ -39,13 +39,13 @@ from ledger import Fate, Ledger  # noqa: E402
 from line import Line  # noqa: E402
 from liveness import Prober  # noqa: E402
 from oracle import WRONGS, Oracle, Outcome  # noqa: E402
+from records import sorted_journal  # noqa: E402
 from sabotage import Chaos, link_programs, put_poison  # noqa: E402
 from slack import FakeSlack  # noqa: E402
 from source import (  # noqa: E402
     InboxClient, Service, SlackUsers, hand_in_once)
 from tormentor import (  # noqa: E402
-    HANG_SECONDS, POISONED, POISONS, RECOVERY_SECONDS, Tormentor,
-    sorted_journal)
+    HANG_SECONDS, POISONED, POISONS, RECOVERY_SECONDS, Tormentor)
 from viewer import Viewer  # noqa: E402
 
 CREDENTIALS = ("judge", "judge")

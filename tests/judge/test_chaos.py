@@ -15,6 +15,7 @@ import time
 import aiohttp
 import pytest
 
+from records import read_records
 from sabotage import (BUILD, MAKING, PROGRAMS, ROOT, SYNCING, VARIANTS,
                       Chaos, build_broken, link_programs, put_poison)
 from slack import FakeSlack
@@ -305,8 +306,7 @@ class Reader:
 
     @property
     def records(self):
-        whole = self.output.read_bytes().rpartition(b"\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        return read_records(self.output)
 
     def stop(self):
         self.process.terminate()

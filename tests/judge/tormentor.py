@@ -14,6 +14,7 @@ import time
 import typing
 
 from line import NAMES, STAGES
+from records import sorted_journal
 
 HANG_SECONDS = 3            # STAGE_HANG of run.sh
 RECOVERY_SECONDS = 5        # is promised
@@ -309,14 +310,6 @@ def is_alive(pid):
     except OSError:
         return False
     return stat.rpartition(b") ")[2][:1] not in (b"Z", b"X")
-
-
-def sorted_journal(state):
-    """Its files, oldest first: DAY.ndjson, then DAY.2.ndjson and so on."""
-    def place(path):
-        day, *number = path.name.removesuffix(".ndjson").split(".")
-        return day, int(*number or [1])
-    return sorted((state / "journal").glob("*.ndjson"), key=place)
 
 
 # --- tails of a journal ------------------------------------------------------

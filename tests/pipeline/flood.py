@@ -12,6 +12,8 @@ import time
 
 import aiohttp
 
+from records import read_journal
+
 CLIENTS = 16
 PATIENCE_S = 60         # for one message to be taken
 TITLES = [f"event {n}" for n in range(25)]
@@ -108,13 +110,6 @@ def look_into(outbox):
                 count(*) FILTER (WHERE purpose = 'relay' AND
                     reported IS NOT 1)
             FROM message""").fetchone()
-
-
-def read_journal(state):
-    """All whole records; the last line may be half written."""
-    for path in sorted((state / "journal").glob("*.ndjson")):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            yield json.loads(line)
 
 
 class Account:

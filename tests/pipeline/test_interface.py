@@ -17,6 +17,7 @@ import pytest
 
 from conftest import ROOT
 from health import ask, wait_ready
+from records import read_journal
 from slack import FakeSlack
 from test_run import DAY, Pipeline, wait_for
 
@@ -218,10 +219,7 @@ def test_what_is_posted_amid_deaths_is_there_once(pipeline):
     is_over.set()
     for worker in workers:
         worker.join()
-    journal = messages(
-        json.loads(line)
-        for path in (pipeline.state / "journal").glob("*.ndjson")
-        for line in path.read_bytes().splitlines())
+    journal = messages(read_journal(pipeline.state))
     assert {record["id"]: record["text"] for record in journal} == taken
     assert len(journal) == len(taken)
     wait_for(lambda: set(taken) <= {

@@ -1,7 +1,6 @@
 """A day in ten minutes, or in the seconds that ULTRON_DAY_SECONDS says: a Slack
 at its most unpleasant, slack-reader killed at random moments. Nothing may be
 lost or doubled, nothing acknowledged that is not on disk."""
-import json
 import os
 import random
 import subprocess
@@ -9,6 +8,7 @@ import threading
 import time
 
 from conftest import BIN, CRASHES
+from records import read_journal, read_records
 from slack import FakeSlack
 
 SECONDS = float(os.environ.get("ULTRON_DAY_SECONDS", "30"))
@@ -46,8 +46,8 @@ class Line:
         return (self.folder / "log").read_text(errors="replace")
 
     def start(self):
-        after = max((record["seq"] for record in whole_lines(
-            [self.output])), default=0)
+        after = max((record["seq"] for record in read_records(self.output)),
+                    default=0)
         with (self.folder / "log").open("ab") as log:
             self.reader = subprocess.Popen(
                 [BIN / "slack-reader", "--state", self.state, "--inbox",
@@ -68,8 +68,7 @@ class Line:
 
     @property
     def journal(self):
-        return list(whole_lines(sorted(
-            (self.state / "journal").glob("*.ndjson"))))
+        return read_journal(self.state)
 
     def close(self):
         for process in (self.reader, self.fetcher):
@@ -77,13 +76,6 @@ class Line:
                 process.kill()
                 process.wait()
         os.close(self.pipe)
-
-
-def whole_lines(paths):
-    for path in paths:
-        for line in path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                yield json.loads(line)
 
 
 def torments(slack, line, dice):
@@ -241,9 +233,9 @@ def check_day(slack, line, sent):
     assert [record["seq"] for record in records] == \
         list(range(1, len(records) + 1))
     check_order(slack, records)
-    wait_for(lambda: len(list(whole_lines([line.output]))) >= len(records),
+    wait_for(lambda: len(read_records(line.output)) >= len(records),
              lambda: line.log[-2000:], 60)
-    passed = [record["seq"] for record in whole_lines([line.output])]
+    passed = [record["seq"] for record in read_records(line.output)]
     assert sorted(set(passed)) == [record["seq"] for record in line.journal]
     assert not any(word in line.log for word in CRASHES), line.log
     assert slack.errors() == []

@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 
 from conftest import ROOT
+from records import read_records, whole_lines
 
 STAGES = ["slack-reader", "attach-fetch", "slack-bot", "scanner", "classifier",
           "ws-broadcast", "stats"]
@@ -102,13 +103,11 @@ class Pipeline:
                         seconds, "starting all stages")
 
     def records(self):
-        return [json.loads(line)
-                for line in self.out_path.read_bytes().splitlines()]
+        return read_records(self.out_path)
 
     def whole_records(self):
-        """While more is written, and without what a dead keep left."""
-        return [json.loads(line)
-                for line in self.out_path.read_bytes().split(b"\n")[:-1]
+        """Without what a dead keep left."""
+        return [json.loads(line) for line in whole_lines(self.out_path)
                 if line.startswith(b"{") and line.endswith(b"}")]
 
     def said(self):
@@ -591,10 +590,6 @@ def is_pipe_full(descriptor):
     before = waiting()
     time.sleep(0.3)
     return before == waiting() > 60000
-
-
-def is_alive(pid):
-    return pathlib.Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize("how", ["the pipes", "the folder"])

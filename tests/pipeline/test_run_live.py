@@ -14,6 +14,7 @@ import pytest
 
 from conftest import ROOT
 from disk import Disk
+from records import read_journal, read_records
 from slack import APP_TOKEN, BOT_TOKEN, FakeSlack, fake_slack  # noqa: F401
 from test_run import DAY, Pipeline, count_waiting, find_port, wait_for
 
@@ -34,18 +35,6 @@ def follow(slack, folder, *arguments, **env):
     return pipeline
 
 
-def read_whole_lines(path):
-    """What kill -9 left: the last line may be half a one."""
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
-
-
-def read_journal(pipeline):
-    return [json.loads(line)
-            for path in sorted((pipeline.state / "journal").glob("*.ndjson"))
-            for line in path.read_bytes().splitlines()]
-
-
 def texts(records):
     return [record["text"] for record in records
             if record.get("type") == "message"]
@@ -54,12 +43,12 @@ def texts(records):
 def wait_for_texts(pipeline, wanted, seconds=60):
     """Until all these have come out."""
     def none_missing():
-        return wanted <= set(texts(read_whole_lines(
+        return wanted <= set(texts(read_records(
             pathlib.Path(pipeline.out.name))))
     try:
         wait_for(none_missing, seconds, "what was sent")
     except AssertionError:
-        seen = set(texts(read_whole_lines(pathlib.Path(pipeline.out.name))))
+        seen = set(texts(read_records(pathlib.Path(pipeline.out.name))))
         missing = [text[:40] for text in sorted(wanted - seen)]
         raise AssertionError(f"missing: {len(missing)}, {missing[:9]}\n"
                              + pipeline.said()) from None
@@ -102,7 +91,7 @@ def test_what_is_said_in_slack_comes_out_and_onto_the_dashboard(
         assert record["seq"] == 1 and record["source"] == "slack"
         assert record["class"] == "danger"
         assert record["event_id"].startswith("Ev")
-        assert read_journal(pipeline)[0]["ts"] == record["ts"]
+        assert read_journal(pipeline.state)[0]["ts"] == record["ts"]
         stop(pipeline)
     closed = fake_slack.wait_for("close_socket", 2)
     assert all(entry["by"] == "client" and entry["clean"]
@@ -217,7 +206,7 @@ def test_nothing_is_missing_after_the_reader_was_killed_amid_a_stream(
             follow(slack, tmp_path) as pipeline:
         slack.burst(1500, rate=250, text="message {n}")
         for so_many in (200, 700):
-            wait_for(lambda: len(texts(read_journal_safely(pipeline)))
+            wait_for(lambda: len(texts(read_journal(pipeline.state)))
                      > so_many, 30, f"{so_many} messages")
             old = pipeline.kill("slack-reader")
             wait_for(lambda: pipeline.pid("slack-reader") not in (None, old),
@@ -227,7 +216,7 @@ def test_nothing_is_missing_after_the_reader_was_killed_amid_a_stream(
         assert pipeline.said().count(
             "slack-reader was killed by signal 9") == 2
         stop(pipeline)
-        journal = read_journal(pipeline)
+        journal = read_journal(pipeline.state)
         assert sorted(texts(journal)) == sorted(wanted)
         assert [record["seq"] for record in journal] == \
             list(range(1, len(journal) + 1))
@@ -257,26 +246,21 @@ def test_half_a_line_that_a_dead_reader_left_costs_nothing(tmp_path):
         stop(pipeline)
 
 
-def read_journal_safely(pipeline):
-    return [record for path in (pipeline.state / "journal").glob("*.ndjson")
-            for record in read_whole_lines(path)]
-
-
 def test_after_the_death_of_all_it_goes_on_where_it_was(tmp_path):
     wanted = {f"message {number}" for number in range(1, 1001)}
     with FakeSlack("--retries", "0,1,2") as slack:
         with follow(slack, tmp_path) as pipeline:
             slack.burst(1000, rate=250, text="message {n}")
-            wait_for(lambda: len(read_journal_safely(pipeline)) > 300, 30,
+            wait_for(lambda: len(read_journal(pipeline.state)) > 300, 30,
                      "300 messages")
             os.killpg(pipeline.run.pid, signal.SIGKILL)
             pipeline.run.wait(10)
-            seen = set(texts(read_whole_lines(tmp_path / "out.ndjson")))
+            seen = set(texts(read_records(tmp_path / "out.ndjson")))
         slack.wait_for("burst_over", timeout=30)
         with follow(slack, tmp_path) as pipeline:
             wait_for_texts(pipeline, wanted - seen)
             stop(pipeline)
-        assert sorted(texts(read_journal(pipeline))) == sorted(wanted)
+        assert sorted(texts(read_journal(pipeline.state))) == sorted(wanted)
         counts = json.loads((pipeline.state / "stats.json").read_text())
         assert counts["total_msg_count"] == 1000
 

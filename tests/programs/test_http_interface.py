@@ -20,6 +20,7 @@ import uuid
 import pytest
 
 from conftest import BIN, CRASHES, ROOT, is_sanitized
+from records import read_journal, sorted_journal, whole_lines
 from slack import FakeSlack
 
 USER, PASSWORD, REALM = "tony", "I am:Iron Man", "Stark Tower"
@@ -81,10 +82,7 @@ class Line:
 
     @property
     def journal(self):
-        return [json.loads(line)
-                for path in sorted((self.folder / "state" / "journal")
-                                   .glob("*.ndjson"))
-                for line in path.read_bytes().splitlines()]
+        return read_journal(self.folder / "state")
 
     def wait_journal(self, count, timeout=20):
         end = time.monotonic() + timeout
@@ -486,8 +484,8 @@ def test_passes_the_bytes_on(line):
     told = post(line, b'{"msg":{' + members + b',"payload":' + payload +
                 b"}}")
     assert told.status == 200
-    ours = next(text for path in (line.folder / "state" / "journal")
-                .glob("*") for text in path.read_bytes().splitlines()
+    ours = next(text for path in sorted_journal(line.folder / "state")
+                for text in whole_lines(path)
                 if json.loads(told.body)["id"].encode() in text)
     assert payload.replace(b"\r\n", b"  ") in ours
     for member in members.split(b',"'):
