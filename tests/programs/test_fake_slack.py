@@ -15,12 +15,9 @@ import urllib.parse
 import aiohttp
 import pytest
 
-from conftest import is_sanitized
 from slack import APP_TOKEN, BOT_TOKEN, PYTHON, SERVER, FakeSlack, fake_slack
 
 assert fake_slack       # a fixture
-pytestmark = pytest.mark.skipif(
-    is_sanitized(), reason="nothing of this is in C")
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 FAST = ("--ack-deadline", 0.3, "--retries", "0,0.2,0.4")
 
