@@ -402,15 +402,32 @@ append_if_it_fits(struct buffer *out, struct buffer *line, size_t most)
 }
 
 static bool
-append_tally(struct buffer *out, const struct outbox_tally *tally,
-    size_t most)
+is_of_forwards(const struct outbox_digest *digest)
+{
+	return digest->forwards > 0 && digest->forwards == digest->messages;
+}
+
+/* The title of a forward is a term: Slack would make an emoji of :x:. */
+static void
+append_about(struct buffer *out, const struct outbox_digest *digest,
+    const char *title)
+{
+	if (is_of_forwards(digest))
+		markup_append_term(out, title, NAME_CHARACTERS);
+	else
+		markup_append_line(out, title, NAME_CHARACTERS, false);
+}
+
+static bool
+append_tally(struct buffer *out, const struct outbox_digest *digest,
+    const struct outbox_tally *tally, size_t most)
 {
 	struct buffer line = { 0 };
 
 	buffer_printf(&line, "\n%s %" PRId64 " \xc3\x97 ",
 	    find_emoji(tally->class), tally->messages);
-	markup_append_line(&line, is_given(tally->title) ? tally->title
-	    : "(no title)", NAME_CHARACTERS, false);
+	append_about(&line, digest, is_given(tally->title) ? tally->title
+	    : "(no title)");
 	return append_if_it_fits(out, &line, most);
 }
 
@@ -421,22 +438,21 @@ append_tallies(struct buffer *out, const struct outbox_digest *digest,
 	int64_t rest = digest->rest;
 
 	for (size_t i = 0; i < digest->tally_count; i++)
-		if (!append_tally(out, &digest->tallies[i], most))
+		if (!append_tally(out, digest, &digest->tallies[i], most))
 			rest += digest->tallies[i].messages;
 	if (rest > 0)
 		buffer_printf(out, "\n\xe2\x80\xa2 %" PRId64 " others", rest);
 }
 
 static bool
-append_line(struct buffer *out, const char *heading,
-    const struct outbox_line *message)
+append_line(struct buffer *out, const struct outbox_digest *digest,
+    const char *heading, const struct outbox_line *message)
 {
 	struct buffer line = { 0 };
 
 	buffer_printf(&line, "%s\n> %s ", heading, find_emoji(message->class));
 	if (is_given(message->title)) {
-		markup_append_line(&line, message->title, NAME_CHARACTERS,
-		    false);
+		append_about(&line, digest, message->title);
 		buffer_append_string(&line, ": ");
 	}
 	markup_append_line(&line, is_given(message->text) ? message->text : "",
@@ -445,11 +461,11 @@ append_line(struct buffer *out, const char *heading,
 }
 
 static void
-append_lines(struct buffer *out, const char *heading,
-    const struct outbox_line *lines, size_t count)
+append_lines(struct buffer *out, const struct outbox_digest *digest,
+    const char *heading, const struct outbox_line *lines, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (append_line(out, heading, &lines[i]))
+		if (append_line(out, digest, heading, &lines[i]))
 			heading = "";
 }
 
@@ -492,8 +508,8 @@ append_link(struct buffer *out, const struct outbox_digest *digest,
 static void
 append_heading(struct buffer *out, const struct outbox_digest *digest)
 {
-	if (digest->forwards == digest->messages)
-		buffer_printf(out, "*%" PRId64 " more match%s* for you, ",
+	if (is_of_forwards(digest))
+		buffer_printf(out, "*%" PRId64 " match%s held back* for you, ",
 		    digest->messages, digest->messages == 1 ? "" : "es");
 	else
 		buffer_printf(out, "*%" PRId64 " message%s* came faster than"
@@ -512,9 +528,10 @@ compose_digest(const struct outbox_digest *digest, const char *dashboard)
 	append_classes(&text, digest);
 	append_tallies(&text, digest, DIGEST_TALLIES_CHARACTERS);
 	append_link(&text, digest, dashboard);
-	append_lines(&text, "\n_the first_", digest->first,
+	append_lines(&text, digest, "\n_the first_", digest->first,
 	    digest->first_count);
-	append_lines(&text, "\n_the last_", digest->last, digest->last_count);
+	append_lines(&text, digest, "\n_the last_", digest->last,
+	    digest->last_count);
 	add_text(compose, &text);
 	buffer_free(&text);
 	return compose;

@@ -104,7 +104,7 @@ interests_of(const struct interests *interests, const char *user)
 {
 	size_t first = find_first(interests, user), end = first;
 
-	while (end < interests->count &&
+	while (end < interests->count && end - first < INTERESTS_MAX &&
 	    strcmp(interests->all[end].user, user) == 0)
 		end++;
 	return (struct interests){ interests->count == 0 ? NULL

@@ -24,7 +24,9 @@ struct interests {
 struct interests interests_read(struct record *record);
 void interests_free(struct interests *interests);
 
-/* The user's alone: a part of them, not to be freed. */
+#define INTERESTS_MAX 2000	/* of one user: more than scanner makes */
+
+/* The user's alone, up to so many: a part of them, not to be freed. */
 struct interests interests_of(const struct interests *interests,
     const char *user);
 

@@ -843,7 +843,7 @@ def test_status_tells_of_what_went_wrong_last(talk):
 def test_a_mute_ends_by_itself(talk):
     digest, = talk.wait_until(
         lambda: talk.posts(talk.napper.im)[2:], 90)
-    assert digest.text.startswith("*2 more matches*")
+    assert digest.text.startswith("*2 matches held back*")
     assert "nap in the sun" in digest.text
     assert float(digest.ts) >= talk.began + 44
     talk.person().say("one more nap")
@@ -860,9 +860,9 @@ def test_a_flood_becomes_a_digest_within_a_minute(talk):
     assert reply.purpose == "reply"
     assert [post.purpose for post in alone] == ["forward"] * AT_ONCE
     left = FLOOD - AT_ONCE
-    assert f"{left} more match" in digest.text
-    for fact in (f":x: {left // 2 + 1} × flood",
-                 f":white_check_mark: {left // 2} × flood",
+    assert f"*{left} match" in digest.text
+    for fact in (f":x: {left // 2 + 1} × `flood`",
+                 f":white_check_mark: {left // 2} × `flood`",
                  f"flood {FLOOD - 1}", f"flood {AT_ONCE}"):
         assert fact in digest.text, (fact, digest.text)
     link = re.search(r"<(http[^|>]*/ultronex/stream[^|>]*)\|", digest.text)[1]

@@ -188,6 +188,12 @@ def test_forty_matches_are_counted():
     assert shown.endswith("\n> and 35 more")
 
 
+def test_of_more_matches_than_there_can_be_some_are_taken():
+    shown = text(forward(7, matches=[
+        match("t", f"a {n} b", (2, 3)) for n in range(20000)]))
+    assert shown.endswith("\n> and 1995 more")
+
+
 def test_nobody_is_told_what_they_wrote(path):              # noqa: F811
     assert store(path, forward(1, user=ADA), held(2, user=ADA), forward(
         3, user=None, message={"user": ADA, "text": EXCERPT})) == []
@@ -374,7 +380,8 @@ def test_a_flood_becomes_one_digest(slack, path, start, inbox):  # noqa: F811
     assert len(posts) == 6 and all(
         "*stark*" in post["text"] for post in posts[:5])
     digest = posts[5]["text"]
-    assert "9995 more matches" in digest and "9995 \u00d7 stark" in digest
+    assert "9995 matches held back" in digest
+    assert "9995 \u00d7 `stark`" in digest
     assert "http://d/ultronex/stream?from=6&amp;to=10000|" in digest
     # of very many some are told of together
     assert states(path)["sent"] == 6
@@ -406,7 +413,7 @@ def test_what_was_held_back_comes_in_time(slack, start):    # noqa: F811
         wait_for(lambda: slack.posts())
         assert time.time() >= until
     post, = slack.posts()
-    assert "2 more matches" in post["text"] and post["channel"] == DM
+    assert "2 matches held back" in post["text"] and post["channel"] == DM
 
 
 def test_it_comes_in_time_after_a_death(slack, path, start):    # noqa: F811
@@ -428,7 +435,7 @@ def test_talk_lets_it_go(slack, start):                     # noqa: F811
         assert not slack.posts()
         sender.pass_on(changes(5, f"mute 1 5 {ADA} -"))
         wait_for(lambda: slack.posts())
-    assert "2 more matches" in slack.posts()[0]["text"]
+    assert "2 matches held back" in slack.posts()[0]["text"]
 
 
 def test_a_mute_set_anew_goes_on(path):                     # noqa: F811
@@ -456,7 +463,7 @@ def test_who_mutes_gets_nothing_more(slack, path, start):   # noqa: F811
         assert len(slack.posts()) == 5
         sender.pass_on(changes(13, f"mute 11 13 {ADA} -"))
         wait_for(lambda: len(slack.posts()) == 6)
-    assert "6 more matches" in slack.posts()[-1]["text"]
+    assert "6 matches held back" in slack.posts()[-1]["text"]
 
 
 def test_the_muted_leave_room_for_relays(path):             # noqa: F811
@@ -493,9 +500,9 @@ def test_of_very_many_all_are_counted_and_both_ends_shown(  # noqa: F811
         slack, path):
     drain(path, slack, *crowd(1, 1800), arguments=("--dashboard", "http://d"))
     post, = slack.posts()
-    for fact in ("*1800 more matches* for you", ":x: 600 danger",
-                 ":x: 450 × stark", ":x: 150 × tony",
-                 "• 900 × stark", "• 300 × tony",
+    for fact in ("*1800 matches held back* for you", ":x: 600 danger",
+                 ":x: 450 × `stark`", ":x: 150 × `tony`",
+                 "• 900 × `stark`", "• 300 × `tony`",
                  "from=1&amp;to=1800|"):
         assert fact in post["text"], fact
     first, last = post["text"].split("_the first_")[1].split("_the last_")
@@ -510,7 +517,7 @@ def test_what_is_counted_alone_is_known_again(slack, path):     # noqa: F811
         1501, f"mute 1 1501 {ADA} -"), *lines)
     drain(path, slack, *lines)
     post, = slack.posts()
-    assert "*1499 more matches*" in post["text"]
+    assert "*1499 matches held back*" in post["text"]
 
 
 # --- quarantine --------------------------------------------------------------
