@@ -227,11 +227,13 @@ add_snapshot(struct counters *counters, const cJSON *root)
 		counters->checkpoint = counters->seq;
 }
 
-/* The file's content, which the caller frees, or NULL with errno set. */
+/* The file's content, which the caller frees, or NULL with errno set. Nobody
+ * has to write to it, should it be a fifo. */
 static char *
 read_file(const char *path)
 {
-	FILE *file = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	FILE *file = fd == -1 ? NULL : fdopen(fd, "r");
 
 	if (file == NULL)
 		return NULL;

@@ -335,6 +335,13 @@ def test_a_snapshot_with_impossible_counts_is_refused(path, damage):
     assert done.returncode == os.EX_CONFIG
 
 
+def test_nobody_waits_for_a_snapshot_that_is_a_fifo(path):
+    os.mkfifo(path)
+    done = run_program("stats", "--snapshot", path, timeout=10)
+    assert done.returncode == os.EX_CONFIG and path.is_fifo()
+    assert b"no snapshot of stats" in done.stderr
+
+
 def test_what_stands_beside_the_snapshot_does_no_harm(path, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
