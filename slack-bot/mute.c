@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "commands.h"
 #include "words.h"
@@ -10,33 +11,54 @@
 #define DAY_S 86400
 #define MOST_S (30 * DAY_S)
 
-/* Seconds of a unit, 0 where it is none. */
+static const struct {
+	const char *name;	/* m, min and so on are short for it */
+	const char *other;
+	int64_t seconds;
+} units[] = {
+	{ "seconds", "secs", 1 }, { "minutes", "mins", 60 },
+	{ "hours", "hrs", 3600 }, { "days", "", DAY_S },
+	{ "weeks", "", 7 * DAY_S },
+};
+
+/* Seconds of a unit of so many letters, 0 where it is none. */
 static int64_t
-find_unit(char letter)
+find_unit(const char *text, size_t letters)
 {
-	switch (tolower((unsigned char)letter)) {
-	case 's': return 1;
-	case 'm': return 60;
-	case 'h': return 3600;
-	case 'd': return DAY_S;
-	default: return 0;
-	}
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (letters > 0 &&
+		    (strncasecmp(text, units[i].name, letters) == 0 ||
+		    strncasecmp(text, units[i].other, letters) == 0))
+			return units[i].seconds;
+	return 0;
 }
 
-/* 30m, 2h, 1h 30m; returns false where it is none, or over 30 days. */
+static size_t
+count_letters(const char *text)
+{
+	size_t count = 0;
+
+	while (isalpha((unsigned char)text[count]))
+		count++;
+	return count;
+}
+
+/* 30m, 2 hours, 1h 30m; returns false where it is none, or over 30 days. */
 static bool
 parse_duration(const char *text, int64_t *seconds)
 {
 	*seconds = 0;
-	while (*text != '\0') {
+	while (*text != '\0' && *seconds <= MOST_S) {
 		size_t digits = strspn(text, "0123456789");
-		const char *end = text + digits + strspn(text + digits, " ");
-		int64_t unit = find_unit(*end);
+		const char *name = text + digits + strspn(text + digits, " ");
+		size_t letters = count_letters(name);
+		int64_t unit = find_unit(name, letters);
 
 		if (digits == 0 || digits > 7 || unit == 0)
 			return false;
 		*seconds += strtoll(text, NULL, 10) * unit;
-		text = end + 1 + strspn(end + 1, " ");
+		text = name + letters;
+		text += strspn(text, " ");
 	}
 	return *seconds > 0 && *seconds <= MOST_S;
 }

@@ -17,6 +17,7 @@
 
 #define PATIENCE_MS 60000
 #define EXAMPLES 3
+#define TIME_S_MAX INT64_C(999999999999)	/* as slack_time.h reads it */
 #define HIT "records hit"	/* in the report of scanner */
 
 void
@@ -199,7 +200,8 @@ test_do(const struct bot_settings *settings, const char *words,
 	    : strcmp(number, "2") == 0 ? SUBSCRIPTION_FILES
 	    : SUBSCRIPTION_ANYWHERE;
 	test.term = job_field(words, test.in, sizeof test.in);
-	if (settings->journal == NULL || run(&test, &report) == -1)
+	if (settings->journal == NULL || test.time_s < 0 ||
+	    test.time_s > TIME_S_MAX || run(&test, &report) == -1)
 		buffer_append_string(reply, "the test went wrong, I can not"
 		    " tell how often it would have matched.");
 	else

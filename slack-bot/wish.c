@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "regex.h"
 #include "term.h"
@@ -41,7 +42,7 @@ static bool
 is_word(const struct span *word, size_t from, const char *text)
 {
 	return word->length - from == strlen(text) &&
-	    memcmp(word->bytes + from, text, strlen(text)) == 0;
+	    strncasecmp(word->bytes + from, text, strlen(text)) == 0;
 }
 
 static bool
@@ -107,22 +108,44 @@ take_class(struct wish *wish, const struct span *word,
 	return false;
 }
 
-static bool
-is_option(const struct span *word)
+static const struct option {
+	const char *name;
+	bool (*take)(struct wish *wish, const struct span *word,
+	    struct buffer *complaint);
+} options[] = {
+	{ "in:", take_in }, { "where:", take_where }, { "class:", take_class },
+};
+#define OPTIONS (sizeof options / sizeof *options)
+
+/* Returns OPTIONS where the word is none. */
+static size_t
+find_option(const struct span *word)
 {
-	return begins_with(word, "in:") || begins_with(word, "where:") ||
-	    begins_with(word, "class:");
+	size_t i = 0;
+
+	while (i < OPTIONS && !begins_with(word, options[i].name))
+		i++;
+	return i;
 }
 
+/* What has been read, and what is left of it. */
+struct reading {
+	struct wish *wish;
+	struct span text;
+	bool has[OPTIONS];
+	struct buffer *complaint;
+};
+
 static bool
-take_option(struct wish *wish, const struct span *word,
-    struct buffer *complaint)
+take_option(struct reading *reading, size_t option, const struct span *word)
 {
-	if (begins_with(word, "in:"))
-		return take_in(wish, word, complaint);
-	if (begins_with(word, "where:"))
-		return take_where(wish, word, complaint);
-	return take_class(wish, word, complaint);
+	if (reading->has[option]) {
+		buffer_printf(reading->complaint, "`%s` is there twice",
+		    options[option].name);
+		return false;
+	}
+	reading->has[option] = true;
+	return options[option].take(reading->wish, word, reading->complaint);
 }
 
 static struct span
@@ -161,20 +184,22 @@ find_last(struct span text)
 
 /* Options stand at both ends; what is between them is the term. */
 static bool
-take_options(struct wish *wish, struct span *text, struct buffer *complaint)
+take_options(struct reading *reading)
 {
-	struct span word;
+	struct span *text = &reading->text, word;
+	size_t option;
 
-	*text = trim(*text);
-	while (word = find_first(*text), is_option(&word)) {
-		if (!take_option(wish, &word, complaint))
+	while (word = find_first(*text),
+	    (option = find_option(&word)) < OPTIONS) {
+		if (!take_option(reading, option, &word))
 			return false;
 		text->bytes += word.length;
 		text->length -= word.length;
 		*text = trim(*text);
 	}
-	while (word = find_last(*text), is_option(&word)) {
-		if (!take_option(wish, &word, complaint))
+	while (word = find_last(*text),
+	    (option = find_option(&word)) < OPTIONS) {
+		if (!take_option(reading, option, &word))
 			return false;
 		text->length -= word.length;
 		*text = trim(*text);
@@ -234,13 +259,14 @@ check_term(struct wish *wish, struct buffer *complaint)
 bool
 wish_read(struct wish *wish, const char *text, struct buffer *complaint)
 {
-	struct span rest = trim((struct span){ text, strlen(text) });
+	struct reading reading = { .wish = wish, .complaint = complaint,
+	    .text = trim((struct span){ text, strlen(text) }) };
+	struct span term;
 
-	if (!check_typed(&rest, complaint) ||
-	    !take_options(wish, &rest, complaint))
+	if (!check_typed(&reading.text, complaint) || !take_options(&reading))
 		return false;
-	rest = strip_backticks(rest);
-	words_undo(&wish->term, rest.bytes, rest.length);
+	term = strip_backticks(reading.text);
+	words_undo(&wish->term, term.bytes, term.length);
 	return check_term(wish, complaint);
 }
 

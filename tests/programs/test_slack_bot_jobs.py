@@ -387,6 +387,15 @@ def test_test_bears_a_broken_journal(journal):
     assert "1 of 1 message" in try_out(folder, "stark")
 
 
+@pytest.mark.parametrize("time_s", [2 ** 63 - 1, -2 ** 63, 10 ** 12, -1])
+def test_test_bears_an_edited_time(journal, inbox, table, tmp_path, time_s):
+    table.write_text(f"job 1 - U1 C1 - test {time_s} 0 - x\nseq 1\n")
+    with Bot(table, "--inbox", tmp_path / "inbox.sock",
+             "--journal", journal(came("x"))):
+        wait_for(lambda: inbox.records)
+    assert "went wrong" in inbox.records[0]["text"]
+
+
 @pytest.mark.parametrize("words, reason", [
     ("", "there is no term"), ("/(/", "at character 3"),
     ("/(a+)+$/", "costs too much"), ("x" * 500, "up to 200 bytes"),
