@@ -30,6 +30,13 @@ def run_program(name, *arguments, stdin=b"", env=None, timeout=60, **more):
     return done
 
 
+def children_cpu_s():
+    """Of the programs that ended. How long they took depends on what else runs
+    on the machine; what they cost, hardly."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def limit_memory(megabytes):
     """For preexec_fn: bound the address space, where no sanitizer needs it."""
     def limit():

@@ -602,7 +602,7 @@ def test_poison_leaves_other_lines_alone(poisoned):
     healthy = classify(BIN, recording())
     began = time.monotonic()
     done = classify(poisoned, recording(), "arsenic:kill")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert (done.returncode, done.stdout) == (0, healthy.stdout)
 
 

@@ -98,7 +98,7 @@ def test_records_that_do_not_come_through(line):
     tell_reader(line.running, seq=3)
     began = time.monotonic()
     told = wait_ready(line.port, False, "came through to ws-broadcast")
-    assert 9 < time.monotonic() - began < 14
+    assert 9 < time.monotonic() - began < 25
     assert told["stages"]["behind"] == 3
     os.write(line.writing, b'{"seq":3}\n')
     wait_ready(line.port, True)

@@ -618,7 +618,7 @@ def test_an_inbox_that_is_away(start, slack, tmp_path):
     line.slack = slack
     began = time.monotonic()
     answer = post(line, message())
-    assert 9 < time.monotonic() - began < 13
+    assert 9 < time.monotonic() - began < 20
     check_away(answer)
     line.start_reader()
     assert post(line, message(text="later")).status == 200
@@ -673,7 +673,7 @@ def test_an_inbox_that_does_not_answer(start, tmp_path):
     line = start(options=["--inbox", tmp_path / "inbox.sock"])
     began = time.monotonic()
     answer = post(line, message(), Idempotency_Key="k")
-    assert 29 < time.monotonic() - began < 33
+    assert 29 < time.monotonic() - began < 45
     check_away(answer)
     told = json.loads(answer.body)
     assert "Idempotency-Key" in told["msg"]
@@ -706,7 +706,7 @@ def test_a_journal_that_is_full(start, tmp_path):
     line = start(options=["--inbox", tmp_path / "inbox.sock"])
     began = time.monotonic()
     answer = post(line, message())
-    assert 9 < time.monotonic() - began < 14
+    assert 9 < time.monotonic() - began < 20
     check_away(answer)
     assert len({one["id"] for one in inbox.lines}) == 1
 

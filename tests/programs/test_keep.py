@@ -560,7 +560,7 @@ def test_pauses_grow_to_ten_seconds(tmp_path):
         keep.close()
         began = time.monotonic()
         assert keep.rest() == (b"", 0)
-        assert time.monotonic() - began < 5     # it does not sit it out
+        assert time.monotonic() - began < 8     # it does not sit it out
 
 
 def test_the_first_answer_makes_pauses_short_again(tmp_path):

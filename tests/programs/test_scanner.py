@@ -19,7 +19,7 @@ import zipfile
 
 import pytest
 
-from conftest import BIN, ROOT, limit_memory, run_program
+from conftest import BIN, ROOT, children_cpu_s, limit_memory, run_program
 
 DATA = ROOT / "tests" / "data" / "scanner"
 PATTERNS = DATA / "patterns.conf"
@@ -211,10 +211,10 @@ def test_refuses_what_matches_everywhere(tmp_path, expression):
     "((((a{1,99}){1,99}){1,99}){1,99}){1,99}"])
 def test_refuses_what_is_too_large(tmp_path, expression):
     path = write_patterns(tmp_path, f"p any {expression}\n")
-    start = time.monotonic()
+    start = children_cpu_s()
     done = run_program("scanner", "--patterns", path)
     assert done.returncode == EX_CONFIG
-    assert time.monotonic() - start < 10
+    assert children_cpu_s() - start < 10
 
 
 def test_says_that_the_patterns_cannot_be_read(tmp_path):
@@ -692,9 +692,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs_end_at_the_limit(spool, kind):
-    start = time.monotonic()
+    start = children_cpu_s()
     record = scan_file(spool, BOMBS[kind](), preexec_fn=limit_memory(600))
-    assert time.monotonic() - start < 40
+    assert children_cpu_s() - start < 40
     assert "archive larger than 64 MiB unpacked" in reasons(record)
 
 
@@ -709,9 +709,9 @@ def test_an_archive_that_branches_at_every_level(spool):
     content = b"FATAL EXCEPTION"
     for _ in range(6):
         content = zip_of({f"{i}": content for i in range(16)})
-    start = time.monotonic()
+    start = children_cpu_s()
     record = scan_file(spool, content)
-    assert time.monotonic() - start < 20
+    assert children_cpu_s() - start < 20
     assert "archives nested deeper than 3" in reasons(record)
     assert len(record["limits"]) == 51
     assert re.fullmatch(r"\d+ more limits", record["limits"][-1]["reason"])
@@ -833,10 +833,10 @@ def test_no_pattern_stalls_the_stream(tmp_path, pattern):
     patterns = write_patterns(tmp_path, f"evil text {pattern}\n"
                               "good text needle\n")
     text = "a" * 999_000 + " needle"
-    start = time.monotonic()
+    start = children_cpu_s()
     first, second = scan([{"text": text}, {"text": text}], patterns=patterns,
                          timeout=120)
-    assert time.monotonic() - start < 20
+    assert children_cpu_s() - start < 20
     assert first == second
     assert [m["pattern"] for m in first["matches"]] == ["good"]
     for limit in first.get("limits", []):
@@ -857,10 +857,10 @@ def test_hitting_the_limit_is_reported(tmp_path, pattern):
                                      "(*NO_JIT)a.*[bc].*[0-9]"])
 def test_no_pattern_stalls_on_a_large_file(spool, tmp_path, pattern):
     patterns = write_patterns(tmp_path, f"evil files {pattern}\n")
-    start = time.monotonic()
+    start = children_cpu_s()
     record = scan_file(spool, b"a" * (32 * MIB), patterns=patterns,
                        timeout=120)
-    assert time.monotonic() - start < 20
+    assert children_cpu_s() - start < 20
     assert "cost limit reached, given up in this record" in reasons(record)
 
 

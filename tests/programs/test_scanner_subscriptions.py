@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import BIN, limit_memory, run_program
+from conftest import BIN, children_cpu_s, limit_memory, run_program
 
 EX_USAGE, EX_IOERR = 64, 74
 KIB = 1024
@@ -686,11 +686,11 @@ def test_all_together_hold_up_nothing(table, spool, tmp_path, count):
     patterns.write_text("p any stark\n", encoding="utf-8")
     (spool / "aa").write_bytes(b"a" * (8 << 20) + b"stark")
     path = table(*(forward(1, "U1", f"/(a+)+[b{i}]/") for i in range(count)))
-    start = time.monotonic()
+    start = children_cpu_s()
     answer, = scan(path, message(2, "", fetched=[
         {"file": "F1", "status": "ok", "path": "aa"}]), spool=spool,
         patterns=patterns)
-    assert time.monotonic() - start < 30
+    assert children_cpu_s() - start < 30
     assert terms(answer) == ["p"]
     assert len(answer["limits"]) <= 10
     assert count > 10 or answer["limits"][-1]["reason"] == (
@@ -737,9 +737,9 @@ def test_two_thousand_subscriptions_are_no_burden(table):
                    for i in range(2000)))
     records = [message(seq, f"a word or two of term number {seq} is this")
                for seq in range(2, 1002)]
-    start = time.monotonic()
+    start = children_cpu_s()
     answers = scan(path, *records)
-    assert time.monotonic() - start < 20
+    assert children_cpu_s() - start < 20
     assert told(answers) == [[f"U{seq % 20}"] for seq in range(2, 1002)]
 
 
@@ -749,9 +749,9 @@ def test_changes_at_every_record_are_kept_up_with(table):
     records = [command(seq, *(line for term in "abcd" for line in (
         forward(seq - 1, "U1", term, end=seq), forward(seq, "U1", term))))
                for seq in range(2, 6002)]
-    start = time.monotonic()
+    start = children_cpu_s()
     answers = scan(table(*lines), *records, message(6002, "a"))
-    assert time.monotonic() - start < 30
+    assert children_cpu_s() - start < 30
     assert answers[-1]["matches"][0]["for"] == {"U1": 6001}
     assert not any("error" in answer for answer in answers)
 
