@@ -112,12 +112,18 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(call modules_of,$$*)
 	$(Q)$(CC) $(HARDENING) $(LINKING) -o $@ $^ -lcmocka -lpcre2-8 -lhs \
 		-lwebsockets -lcurl -lsqlite3 -lcjson -lssl -lcrypto
 
-unit: $(UNIT_TESTS)
-	@for test in $^; do $$test || exit 1; done
+# What one said is shown where it failed.
+UNIT_RUNS = $(UNIT_TESTS:%=%.run)
+.PHONY: $(UNIT_RUNS)
+$(UNIT_RUNS): %.run: %
+	$(call say,TEST,$<)
+	$(Q)$< >$<.log 2>&1 || { cat $<.log; exit 1; }
+
+unit: $(UNIT_RUNS)
 
 test:
 	./run.sh --install-for-tests
-	$(MAKE) check
+	$(MAKE) -j $$(nproc) check
 
 # The judge torments the pipeline by the same dice each time, and by others.
 DICE := $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')

@@ -123,6 +123,7 @@ def test_matches_that_read_the_same_are_told_once(server, page):
         message(3, matches=[found("a", 1), found("a", 1, "x"), found("b", 1)]
                 + [found("c", line) for line in (1, 2, 3, 4, 4, 4)]))
     page.open_live()
+    page.wait_card(3)
     assert [" ".join(text.split()) for text in page.texts(
         "[data-key='1'] .matches li")] == [
             "stark ×9 F1 line 1 stark stark", "p F1 line 2 stark stark"]
@@ -152,6 +153,7 @@ def test_a_card_tells_of_commands_and_answers(server, page):
          "user": "U1", "seq": 4, "class": "success", "command":
          {"name": "list", "reply": "none"}})
     page.open_live()
+    wait_for(lambda: page.texts("[data-key='4'] .tag"), "the last card")
     assert page.texts("[data-key='1'] .tag") == ["command"]
     page.run("document.querySelector(arguments[0]).click()",
              "[data-key='1'] summary")
