@@ -661,7 +661,7 @@ def test_what_came_amid_a_mute_is_one_digest_at_its_end(talk):
                             reverse=True)
     assert answer.purpose == "reply" and "come again" in answer.text
     assert digest.channel == ada.im and re.search(r"\b3\b", digest.text)
-    for fact in ("2 × news", "1 × gossip", "news 1", "gossip 3"):
+    for fact in ("2 × `news`", "1 × `gossip`", "news 1", "gossip 3"):
         assert fact in digest.text, (fact, digest.text)
     bo.say("news 4")
     assert [post.channel for post in forwards(talk)] == [ada.im]
