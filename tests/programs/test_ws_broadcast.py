@@ -442,6 +442,8 @@ def test_blanks_around_a_record_do_not_reach_viewers(start):
             server.feed(b' \t{"a": 1 }\t\r\n')
             assert await viewer.line() == '{"a": 1 }'
     asyncio.run(watch())
+    server.end_input()
+    assert server.wait() == 0
     assert bytes(server.out) == b' \t{"a": 1 }\t\r\n'
 
 
@@ -1167,6 +1169,7 @@ def test_a_hole_is_a_gap_where_seqs_are_counted(start, run, told):
             await viewer.notice("hello")
             if not server.out:
                 server.feed(data)
+                server.wait_for_out(len(data))
             lines = [await viewer.line()]
             while '"seq": 13' not in lines[-1]:
                 lines.append(await viewer.line())
