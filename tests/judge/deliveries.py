@@ -22,9 +22,10 @@ class Post:
         self.seq = int(key[1]) if key else None
         self.purpose = key[2] if key else "file"
         self.part = int(key[3]) if key else 0
-        content = "".join(str(file.get("text")) for file in shown.get("files", ()))
+        self.content = "".join(str(file.get("text"))
+                               for file in shown.get("files", ()))
         self.marks = {mark.decode() for mark in MARK.findall(
-            (self.text + "\n" + content).encode())}
+            (self.text + "\n" + self.content).encode())}
 
 
 class Deliveries:
@@ -56,13 +57,14 @@ class Deliveries:
             above[post.channel] = post
 
     def check_keys(self):
+        """Both text and payload may be files: they differ in what they hold."""
         counts = collections.Counter(
             (post.seq, post.purpose, post.part if post.purpose != "file"
-             else 0) for post in self.posts)
+             else post.content) for post in self.posts)
         for (seq, purpose, part), count in counts.items():
             if count > 1:
-                self.add("doubled", f"{seq}/{purpose}/{part} stands in Slack "
-                         f"{count} times")
+                self.add("doubled", f"{seq}/{purpose}/{part}"[:80] +
+                         f" stands in Slack {count} times")
 
     def check_outcomes(self):
         """Returns the seqs that each digest is said to carry, by its ts."""

@@ -65,6 +65,13 @@ def test_a_payload_belongs_to_the_text_above_it(made):
     assert made.wrongs() == {"doubled"}
 
 
+def test_a_text_and_its_payload_may_both_be_files(made):
+    made.shown.insert(5, post("4.5", files=[{"text": "no mark"}]))
+    assert made.wrongs() == set()
+    made.shown.insert(6, post("4.6", files=[{"text": "J:h0.1.3; whole"}]))
+    assert made.wrongs() >= {"doubled"}
+
+
 @pytest.mark.parametrize("place", [1, 3, 4])
 def test_a_post_that_stands_twice_is_doubled(made, place):
     again = copy.deepcopy(made.shown[place])
