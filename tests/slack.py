@@ -49,7 +49,7 @@ class FakeSlack:
         self._process.terminate()
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -221,7 +221,7 @@ class FakeSlack:
         faults = self.errors() + self.seen("server_error")
         assert not faults, faults
 
-    def wait_until(self, predicate, timeout=10.0):
+    def wait_until(self, predicate, timeout=30.0):
         """Until predicate(self) is true, asked anew when the log grows (and
         now and then, for what is not in the log). Returns its value."""
         deadline = time.monotonic() + timeout
@@ -234,7 +234,7 @@ class FakeSlack:
             self.read_log(wait=0.1)
         return value
 
-    def wait_for(self, kind, count=1, timeout=10.0, after=0, **members):
+    def wait_for(self, kind, count=1, timeout=30.0, after=0, **members):
         """Until the log has so many entries of that kind (number > after);
         returns them."""
         def there(_):
