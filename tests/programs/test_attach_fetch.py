@@ -327,12 +327,13 @@ def test_within_one_run_the_spool_holds_its_size(server, spool):
 def test_a_file_of_an_unanswered_record_stays(server, spool):
     first, second = b"1" * 600_000, b"2" * 600_000
     server.put("/first", body(first))
-    server.put("/slow", body(b"slow", delay=1))
-    server.put("/second", body(second, delay=0.4))
+    server.put("/slow", body(b"slow", delay=3))
+    server.put("/second", body(second, delay=1))
     answers = fetch([record(file_object("F1", server.url("/first")),
                             file_object("F2", server.url("/slow"))),
                      record(file_object("F3", server.url("/second")))],
-                    spool, "--spool-bytes", 1_000_000, server=server)
+                    spool, "--spool-bytes", 1_000_000, "--deadline", 30,
+                    server=server)
     assert statuses(answers) == [["ok", "ok"], ["failed"]]
     assert answers[1]["fetched"][0]["reason"] == "spool full"
     assert blobs(spool) == sorted([sha256(first), sha256(b"slow")])
@@ -410,7 +411,7 @@ def finish(child, status=0):
 
 
 def wait_until(condition):
-    for _ in range(500):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.01)
@@ -420,11 +421,11 @@ def wait_until(condition):
 def test_kill_leaves_no_torn_file_under_its_name(server, spool):
     server.put("/f", trickle(b"x" * 10_000, pause=0.01))
     server.put("/g", body(b"whole"))
-    child = start(spool, server)
+    child = start(spool, server, "--deadline", 60)
     child.stdin.write(to_lines([record(file_object("F1", server.url("/f")),
                                        file_object("F2", server.url("/g")))]))
     child.stdin.flush()
-    wait_until(lambda: spool.exists() and blobs(spool) and any(
+    wait_until(lambda: (spool / "ids" / "F2").is_symlink() and any(
         path.stat().st_size > 50_000 for path in (spool / "tmp").iterdir()))
     child.kill()
     child.communicate()
@@ -442,12 +443,12 @@ def test_kill_leaves_no_torn_file_under_its_name(server, spool):
 def test_fetches_several_at_once_and_answers_in_order(server, spool):
     records = []
     for i in range(8):
-        server.put(f"/{i}", body(b"%d" % i, delay=0.8 - i / 10))
+        server.put(f"/{i}", body(b"%d" % i, delay=2.7 - i * 0.3))
         records.append(record(file_object(f"F{i}", server.url(f"/{i}")),
                               seq=len(records)))
         records.append({"type": "message", "text": "no file",
                         "seq": len(records)})
-    answers = fetch(records, spool, server=server)
+    answers = fetch(records, spool, "--deadline", 30, server=server)
     assert [answer["seq"] for answer in answers] == list(range(16))
     assert statuses(answers) == [["ok"], []] * 8
     assert server.most_running == 8
@@ -456,7 +457,7 @@ def test_fetches_several_at_once_and_answers_in_order(server, spool):
 def test_runs_no_more_downloads_than_it_may(server, spool):
     records = []
     for i in range(20):
-        server.put(f"/{i}", body(b"%d" % i, delay=0.03))
+        server.put(f"/{i}", body(b"%d" % i, delay=0.1))
         records.append(record(file_object(f"F{i}", server.url(f"/{i}"))))
     answers = fetch(records, spool, "--parallel", 3, server=server)
     assert statuses(answers) == [["ok"]] * 20
@@ -472,10 +473,10 @@ def test_a_slow_file_is_late_and_later_records_wait_only_for_that(
                             file_object("F2", server.url("/slow"))),
                      record(file_object("F3", server.url("/fast"))),
                      {"type": "message", "text": "no file"}],
-                    spool, "--deadline", 0.5, server=server)
+                    spool, "--deadline", 2, server=server)
     assert statuses(answers) == [["ok", "late"], ["ok"], []]
-    assert answers[0]["fetched"][1]["reason"] == "not complete after 0.5 s"
-    assert 0.5 <= time.monotonic() - before < 8
+    assert answers[0]["fetched"][1]["reason"] == "not complete after 2 s"
+    assert 2 <= time.monotonic() - before < 20
     assert os.listdir(spool / "tmp") == []
 
 
@@ -485,14 +486,14 @@ def test_a_record_is_not_late_because_others_were(server, spool):
     records = [record(file_object(f"S{i}", server.url("/slow")))
                for i in range(4)]
     records.append(record(file_object("F1", server.url("/fair"))))
-    answers = fetch(records, spool, "--deadline", 0.6, "--parallel", 2,
+    answers = fetch(records, spool, "--deadline", 2, "--parallel", 2,
                     server=server)
     assert statuses(answers) == [["late"]] * 4 + [["ok"]]
 
 
 def test_time_in_which_nobody_reads_does_not_count(server, spool):
     server.put("/slow", body(b"x" * 30_000_000))
-    child = start(spool, server, "--deadline", 1)
+    child = start(spool, server, "--deadline", 3)
     child.stdin.write(to_lines([{"type": "message", "text": "x" * 50_000}]))
     child.stdin.flush()
     time.sleep(0.2)     # now the pipe is nearly full
@@ -500,7 +501,7 @@ def test_time_in_which_nobody_reads_does_not_count(server, spool):
         {"type": "message", "text": "x" * 40_000},
         record(file_object("F1", server.url("/slow")))]))
     child.stdin.flush()
-    time.sleep(1.5)
+    time.sleep(3.5)
     answers = finish(child).splitlines()
     assert statuses([json.loads(answers[2])]) == [["ok"]]
 
@@ -642,21 +643,19 @@ def test_does_not_wait_for_what_is_beyond_the_deadline(server, spool):
 def test_gives_up_after_some_attempts(server, spool):
     server.put("/f", body(b"", status=500))
     fetched = only(fetch([record(file_object("F1", server.url("/f")))],
-                         spool, "--deadline", 1, server=server))
+                         spool, "--deadline", 1.7, server=server))
     assert fetched["status"] == "failed"
     assert fetched["reason"].startswith("HTTP 500 after ")
     assert server.count("/f") == 3
 
 
-def test_a_dead_server_is_a_failure(server, spool):
-    port = server.port
-    server.put("/f", body(b""))
-    dead = FileServer()
-    dead.stop()
-    url = f"http://127.0.0.1:{dead.port}/f"
-    assert dead.port != port
-    fetched = only(fetch([record(file_object("F1", url))], spool,
-                         "--deadline", 1, "--insecure-hosts", dead.host))
+def test_a_dead_server_is_a_failure(spool):
+    with socket.socket() as deaf:       # nobody else gets its port
+        deaf.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{deaf.getsockname()[1]}"
+        fetched = only(fetch([record(file_object("F1", f"http://{host}/f"))],
+                             spool, "--deadline", 1, "--insecure-hosts",
+                             host))
     assert fetched["status"] == "failed"
     assert "connect" in fetched["reason"]
 
@@ -1284,7 +1283,7 @@ def test_a_record_waits_for_room_on_the_disk(server, disk):
     contents = [bytes([65 + i]) * 400_000 for i in range(3)]
     for i, data in enumerate(contents):
         server.put(f"/{i}", body(data))
-    child = start_on(disk, server, "--deadline", 0.2)
+    child = start_on(disk, server, "--deadline", 2)
     disk.fill(leave=200_000)
     write(child, *[record(file_object(f"F{i}", server.url(f"/{i}"),
                                       size=len(data)), seq=i)
@@ -1312,7 +1311,7 @@ def test_what_fits_goes_on_and_nothing_is_fetched_in_vain(server, disk):
     server.put("/unsized", body(b"u" * 300_000))
     for i in range(5):
         server.put(f"/{i}", body(b"%d" % i * 20_000))
-    child = start_on(disk, server, "--deadline", 0.2)
+    child = start_on(disk, server, "--deadline", 2)
     disk.fill(leave=700_000)
     write(child, record(*[file_object(f"F{i}", server.url(f"/{i}"))
                           for i in range(5)],
@@ -1320,7 +1319,7 @@ def test_what_fits_goes_on_and_nothing_is_fetched_in_vain(server, disk):
                         file_object("FU", server.url("/unsized"))))
     read_log(child, FULL)
     wait_until(lambda: len(blobs(disk.root / "spool")) == 6)
-    assert select.select([child.stdout], [], [], 1.5)[0] == []
+    assert select.select([child.stdout], [], [], 3)[0] == []
     assert server.count("/large") == 1
     disk.clear()
     fetched = json.loads(child.stdout.readline())["fetched"]
@@ -1350,12 +1349,12 @@ def test_killed_on_a_full_disk_it_goes_on_when_there_is_room(server, disk):
 
 def test_a_limit_of_the_size_of_files_is_waited_for_too(server, disk):
     server.put("/f", body(b"content" * 50_000))
-    child = start_on(disk, server, "--deadline", 0.2)
+    child = start_on(disk, server, "--deadline", 2)
     subprocess.run(["prlimit", "--pid", str(child.pid), "--fsize=100000:"],
                    check=True)
     write(child, record(file_object("F1", server.url("/f"), size=350_000)))
     read_log(child, FULL)
-    assert select.select([child.stdout], [], [], 1.5)[0] == []
+    assert select.select([child.stdout], [], [], 3)[0] == []
     subprocess.run(["prlimit", "--pid", str(child.pid),
                     "--fsize=unlimited:"], check=True)
     assert b'"status":"ok"' in child.stdout.readline()

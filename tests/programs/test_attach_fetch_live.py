@@ -41,7 +41,7 @@ class SharedSlack(FakeSlack):
         return [entry for entry in super().seen(kind, **members)
                 if entry["n"] > self.since]
 
-    def wait_for(self, kind, count=1, timeout=10.0, after=0, **members):
+    def wait_for(self, kind, count=1, timeout=30.0, after=0, **members):
         return super().wait_for(kind, count, timeout,
                                 max(after, self.since), **members)
 
@@ -93,17 +93,20 @@ class Inbox:
     def serve(self, client):
         with contextlib.suppress(OSError):
             for line in client.makefile("rb"):
-                self.lines.put(line)
                 answer = self.answers.pop(0) if self.answers else None
                 if answer == "hang up":
+                    self.lines.put(line)
                     client.shutdown(socket.SHUT_RDWR)
                     break
                 if answer is None:
                     self.seq += 1
                     answer = {"ok": True, "seq": self.seq}
-                client.sendall(json.dumps(answer).encode() + b"\n")
+                try:
+                    client.sendall(json.dumps(answer).encode() + b"\n")
+                finally:    # who gets the line knows that it was answered
+                    self.lines.put(line)
 
-    def next(self, timeout=15):
+    def next(self, timeout=30):
         return self.lines.get(timeout=timeout)
 
     def rest(self, quiet=0.5):
@@ -311,7 +314,7 @@ def test_gives_files_info_up_at_the_deadline(slack, spool):
     stub = add_stub(slack)
     slack.fail_next("files.info", error="internal_error", times=9)
     before = time.monotonic()
-    [fetched], _ = fetch(slack, spool, stub, arguments=["--deadline", 2])
+    [fetched], _ = fetch(slack, spool, stub, arguments=["--deadline", 2.9])
     assert fetched["status"] == "failed"
     assert fetched["reason"] == "files.info: internal_error after 2 attempts"
     assert time.monotonic() - before < 8
@@ -371,7 +374,7 @@ def test_asks_by_tls_and_trusts_the_authority_it_is_told(spool):
                              arguments=["--ca-file", slack.ca_file])
         assert fetched["status"] == "ok"
         [fetched], _ = fetch(slack, spool, stub,
-                             arguments=["--deadline", 0.5])
+                             arguments=["--deadline", 0.9])
         assert fetched["status"] == "failed"
         assert len(slack.calls("files.info")) == 1
 
@@ -394,7 +397,7 @@ def test_refuses_an_api_that_no_token_may_go_to(slack, spool, url):
 def test_waits_for_a_file_that_slack_does_not_serve_yet(
         slack, spool, failure):
     file = add_file(slack, text="checked\n", conduct={"fail": [failure] * 2})
-    [fetched], _ = fetch(slack, spool, file)
+    [fetched], _ = fetch(slack, spool, file, arguments=["--deadline", 20])
     assert fetched["status"] == "ok"
     assert downloads(slack, file, 3)
 
@@ -409,7 +412,7 @@ def test_an_old_file_that_is_not_there_is_gone(slack, spool):
 
 def test_a_young_file_that_never_comes_is_a_failure(slack, spool):
     file = add_file(slack, conduct={"fail": [{"status": 404}] * 9})
-    [fetched], _ = fetch(slack, spool, file)
+    [fetched], _ = fetch(slack, spool, file, arguments=["--deadline", 20])
     assert fetched["reason"] == "HTTP 404: no such file after 5 attempts"
     assert downloads(slack, file, 5)
 
@@ -458,7 +461,7 @@ def test_sends_no_token_after_the_redirect_to_the_login_page(slack, spool):
 
 # Late files
 
-SLOW = {"rate": 100_000}        # 100 KB take a second
+SLOW = {"rate": 40_000}         # 100 KB take two seconds and a half
 
 
 def hand_on(line, inbox):
@@ -540,7 +543,7 @@ def test_lets_the_record_go_when_it_is_sure_to_be_late(
     before = time.monotonic()
     fetcher.write(message(file))
     assert fetcher.read_fetched()["status"] == "late"
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 4.5
     fetcher.write(hand_on(inbox.next(), inbox))
     assert fetcher.read_fetched()["status"] == "ok"
     assert time.monotonic() - before >= 2
@@ -560,9 +563,9 @@ def test_a_young_file_is_late_while_slack_looks_at_it(
 
 def test_tells_when_a_late_file_never_comes(slack, spool, start, inbox):
     gone = add_file(slack, conduct={
-        "delay": 0.5, "fail": [{"status": 410}]})
+        "delay": 1.5, "fail": [{"status": 410}]})
     large = add_file(slack, conduct={"endless": True, "unsized": True,
-                                     "rate": 500_000})
+                                     "rate": 100_000})
     fetcher = start("--inbox", inbox.path, "--deadline", 0.2,
                     "--max-bytes", 200_000)
     fetcher.write(message(gone, large))
@@ -625,7 +628,7 @@ def test_only_records_with_a_number_have_late_files(
     fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
     fetcher.write(message(file, seq=seq))
     assert fetcher.read_fetched()["reason"] == "not complete after 0.2 s"
-    time.sleep(0.5)
+    time.sleep(1.5)
     fetcher.end()
     assert inbox.lines.empty()
 
@@ -641,8 +644,8 @@ def test_without_an_inbox_a_late_file_is_given_up(slack, spool, start):
 
 def test_late_files_share_a_download_with_new_records(
         slack, spool, start, inbox):
-    file = add_file(slack, size=100_000, conduct=SLOW)
-    fetcher = start("--inbox", inbox.path, "--deadline", 0.6)
+    file = add_file(slack, size=100_000, conduct={"rate": 33_000})
+    fetcher = start("--inbox", inbox.path, "--deadline", 2)
     fetcher.write(message(file, seq=1))
     assert fetcher.read_fetched()["status"] == "late"
     fetcher.write(message(file, seq=2))
@@ -656,21 +659,21 @@ def test_late_files_leave_room_for_fresh_ones(slack, spool, start, inbox):
     slow = [add_file(slack, conduct={"endless": True, "rate": 1000})
             for _ in range(8)]
     quick = [add_file(slack, text=f"{i}") for i in range(20)]
-    fetcher = start("--inbox", inbox.path, "--deadline", 0.3,
+    fetcher = start("--inbox", inbox.path, "--deadline", 2,
                     "--parallel", 4)
     fetcher.write(*[message(file, seq=i) for i, file in enumerate(slow)])
     assert {fetcher.read_fetched()["status"] for _ in slow} == {"late"}
     before = time.monotonic()
     fetcher.write(*[message(file, seq=i) for i, file in enumerate(quick)])
     assert {fetcher.read_fetched()["status"] for _ in quick} == {"ok"}
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 30
     fetcher.end()
 
 
 def test_one_place_is_for_fresh_files_first(slack, spool, start, inbox):
-    slow = add_file(slack, size=50_000, conduct=SLOW)
+    slow = add_file(slack, size=100_000, conduct=SLOW)
     quick = add_file(slack)
-    fetcher = start("--inbox", inbox.path, "--deadline", 0.3,
+    fetcher = start("--inbox", inbox.path, "--deadline", 1,
                     "--parallel", 1)
     fetcher.write(message(slow, seq=1), message(quick, seq=2))
     assert fetcher.read_fetched()["status"] == "late"
@@ -696,9 +699,9 @@ def test_no_more_files_are_late_than_allowed(slack, spool, start, inbox):
 
 def test_the_spool_keeps_its_size_and_the_late_file(
         slack, spool, start, inbox):
-    late = add_file(slack, size=60_000, conduct=SLOW)
+    late = add_file(slack, size=60_000, conduct={"rate": 20_000})
     others = [add_file(slack, text=chr(65 + i) * 50_000) for i in range(6)]
-    fetcher = start("--inbox", inbox.path, "--deadline", 0.2,
+    fetcher = start("--inbox", inbox.path, "--deadline", 1.5,
                     "--spool-bytes", 300_000)
     fetcher.write(message(late))
     fetcher.read()
@@ -726,10 +729,13 @@ def test_sleeps_when_there_is_nothing_to_do(slack, start, inbox):
         status = pathlib.Path(f"/proc/{fetcher.child.pid}/status").read_text()
         return sum(int(line.split()[1]) for line in status.splitlines()
                    if "ctxt_switches" in line)
-    time.sleep(0.2)
-    before = wakings()
-    time.sleep(1)
-    assert wakings() - before <= 2
+    end = time.monotonic() + 20
+    while True:         # what it did before may still keep it awake
+        before = wakings()
+        time.sleep(1)
+        if wakings() - before <= 2:
+            break
+        assert time.monotonic() < end
     fetcher.end()
 
 
@@ -779,10 +785,10 @@ def test_says_that_the_inbox_refuses(slack, spool, start, tmp_path):
     fetcher.write(message(file))
     fetcher.read()
     inbox.next()
-    time.sleep(0.3)
-    _, log = fetcher.end()
-    assert f"late file {file['id']} of message {SEQ}" in log
-    assert "no room" in log and log.count("\n") == 1
+    line = fetcher.child.stderr.readline().decode()
+    assert f"late file {file['id']} of message {SEQ}" in line
+    assert "no room" in line
+    assert fetcher.end()[1] == ""
     inbox.stop()
 
 
@@ -794,7 +800,7 @@ def late_list(spool):
 
 
 def wait_until_nothing_is_owed(spool):
-    for _ in range(1000):
+    for _ in range(3000):
         if late_list(spool) == b"":
             return
         time.sleep(0.01)
@@ -847,7 +853,8 @@ def test_a_line_that_is_fed_again_is_owed_its_file_once(
     assert answers == [answers[0]] * 3
     assert answers[0]["fetched"][0]["status"] == "late"
     inbox.next()
-    assert inbox.rest() == [] and late_list(spool) == b""
+    wait_until_nothing_is_owed(spool)
+    assert inbox.rest() == []
     fetcher.end()
 
 
@@ -899,7 +906,7 @@ def test_an_end_leaves_late_files_to_the_next_start(
 
 
 def test_an_outcome_is_told_after_a_kill_too(slack, spool, start, inbox):
-    file = add_file(slack, conduct={"delay": 0.4, "fail": [
+    file = add_file(slack, conduct={"delay": 1, "fail": [
         {"status": 404}, {"status": 410}]})
     fetcher = start("--inbox", inbox.path, "--deadline", 0.2)
     fetcher.write(message(file))
@@ -972,22 +979,21 @@ def test_the_list_may_be_no_link(slack, spool, start, inbox, tmp_path):
 def test_killed_again_and_again_it_owes_nothing_at_the_end(
         slack, spool, start, inbox, seed):
     chance = random.Random(seed)
-    files = [add_file(slack, size=15_000 + i * 1000, conduct=SLOW)
-             for i in range(20)]
+    files = [add_file(slack, size=15_000 + i * 1000,
+                      conduct={"rate": 100_000}) for i in range(20)]
     unanswered = [message(file, seq=i) for i, file in enumerate(files)]
     late, taken, kills = set(), [], 15
     for life in range(kills + 1):
         fetcher = start("--inbox", inbox.path, "--deadline", 0.1)
         fetcher.write(*unanswered[:4] if life < kills else unanswered)
+        lines = []
         if life < kills:
             time.sleep(chance.uniform(0.02, 0.4))
         else:
-            end = time.monotonic() + 20
-            taken += inbox.rest(1)
-            while late_list(spool) and time.monotonic() < end:
-                taken += inbox.rest(0.5)
+            lines = [fetcher.child.stdout.readline() for _ in unanswered]
+            wait_until_nothing_is_owed(spool)
         fetcher.child.kill()
-        for line in fetcher.child.communicate()[0].splitlines(True):
+        for line in lines + fetcher.child.communicate()[0].splitlines(True):
             if line.endswith(b"\n"):
                 assert json.loads(line)["seq"] == unanswered.pop(0)["seq"]
                 if b'"status":"late"' in line:
@@ -1063,9 +1069,9 @@ def test_a_record_waits_where_its_late_file_cannot_be_noted(
     file = add_file(slack, size=100_000)
     start_on().end()
     disk.fill()
-    fetcher = start_on("--inbox", inbox.path, "--deadline", 0.2)
+    fetcher = start_on("--inbox", inbox.path, "--deadline", 2)
     fetcher.write(message(file))
-    assert is_quiet(fetcher, 2)
+    assert is_quiet(fetcher, 4)
     disk.clear()
     assert fetcher.read_fetched()["status"] == "ok"
     fetcher.end()
@@ -1074,7 +1080,7 @@ def test_a_record_waits_where_its_late_file_cannot_be_noted(
 
 def test_a_killed_late_download_leaves_its_room_to_the_next(
         slack, disk, start_on, inbox):
-    file = add_file(slack, size=600_000, conduct={"rate": 1_000_000})
+    file = add_file(slack, size=600_000, conduct={"rate": 400_000})
     fetcher = start_on("--inbox", inbox.path, "--deadline", 0.2)
     disk.fill(leave=900_000)
     fetcher.write(message(file))
